@@ -1,1 +1,3 @@
-fn main(){}
+//! The `companion` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Behaviours of whole companions, one module each.

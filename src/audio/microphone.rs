@@ -1,0 +1,1 @@
+//! See the audio module.

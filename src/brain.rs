@@ -1,0 +1,119 @@
+//! The brain: a [`Prompt`] in, [`Token`]s out, tagged with emotions by a grammar.
+
+pub mod gguf;
+pub mod protocol;
+pub mod reply;
+pub mod sampler;
+pub mod scripted;
+pub mod template;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{emotion::EmotionSet, worker::Stage};
+
+/// The brain stage: [`Prompt`] → [`Token`]s.
+#[derive(Debug)]
+pub struct Brain;
+
+impl Stage for Brain {
+    const NAME: &'static str = "brain";
+    const INBOX: usize = 8;
+    type Request = Prompt;
+    type Output = Token;
+}
+
+/// Who a message is from, in the chat template's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// The person.
+    User,
+    /// The companion.
+    Assistant,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who it is from.
+    pub role: Role,
+    /// What it says. The companion's carry their tags, as the model wrote them.
+    pub content: String,
+}
+
+/// What the brain is asked: the conversation so far, ending with what the person said.
+///
+/// The longer the prefix it shares with the previous prompt of the same companion, the sooner the first token comes:
+/// put what changes late.
+#[derive(Clone, Debug, Default)]
+pub struct Prompt {
+    /// The conversation.
+    pub messages: Vec<Message>,
+    /// The tags the reply may use.
+    pub emotions: EmotionSet,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+}
+
+/// How tokens are drawn from the model's distribution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Sampling {
+    /// 0 is greedy; around 0.7 is lively.
+    pub temperature: f32,
+    /// Keep the smallest set of tokens whose probability reaches this, 0..=1; 1 keeps all.
+    pub top_p: f32,
+    /// Keep this many most probable tokens; 0 keeps all.
+    pub top_k: usize,
+    /// Drop tokens less probable than this fraction of the most probable, 0..=1.
+    pub min_p: f32,
+    /// Divide (or multiply, when negative) the logits of recent tokens by this; 1 is off.
+    pub repetition_penalty: f32,
+    /// How many recent tokens the penalty sees.
+    pub repetition_window: usize,
+    /// The seed of the draw; none draws one from the system.
+    pub seed: Option<u64>,
+    /// The most tokens of one reply.
+    pub max_tokens: usize,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 0.7,
+            top_p: 0.9,
+            top_k: 40,
+            min_p: 0.05,
+            repetition_penalty: 1.1,
+            repetition_window: 64,
+            seed: None,
+            max_tokens: 160,
+        }
+    }
+}
+
+/// What the brain streams back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Token {
+    /// The next piece of the reply, tags included; always whole characters.
+    Text(String),
+    /// The reply has ended.
+    End(Usage),
+}
+
+/// What a reply cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens in the prompt.
+    pub prompt_tokens: usize,
+    /// Of these, how many were still in the KV cache.
+    pub cached_tokens: usize,
+    /// Tokens drawn.
+    pub reply_tokens: usize,
+    /// Seconds from the request to the first token.
+    pub first_token_seconds: f64,
+    /// Seconds from the first token to the last.
+    pub decode_seconds: f64,
+}

@@ -1,0 +1,1 @@
+//! A companion and its turns.

@@ -1,0 +1,45 @@
+//! The voice: [`Say`] in, [`SpeechChunk`]s out.
+
+pub mod kokoro;
+pub mod scripted;
+pub mod style;
+pub mod text;
+
+use crate::{audio::Pcm, emotion::Cue, worker::Stage};
+
+/// The voice stage: [`Say`] → [`SpeechChunk`]s.
+#[derive(Debug)]
+pub struct Voice;
+
+impl Stage for Voice {
+    const NAME: &'static str = "voice";
+    const INBOX: usize = 64;
+    type Request = Say;
+    type Output = SpeechChunk;
+}
+
+/// A sentence to be said.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Say {
+    /// Which sentence of its turn this is, from 0: chunks come back under the same number.
+    pub sentence: u32,
+    /// What to say, free of tags.
+    pub text: String,
+    /// How to say it.
+    pub cue: Cue,
+    /// The voice's name, e.g. `zf_xiaoxiao`; empty for the engine's default.
+    pub voice: String,
+}
+
+/// A piece of spoken sentence, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpeechChunk {
+    /// [`Say::sentence`].
+    pub sentence: u32,
+    /// The sound.
+    pub pcm: Pcm,
+    /// Where in the sentence's text this piece begins and ends, in bytes on character boundaries.
+    pub text: std::ops::Range<usize>,
+    /// Whether the sentence ends with this piece.
+    pub last: bool,
+}
