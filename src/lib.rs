@@ -8,5 +8,6 @@ pub mod emotion;
 pub mod hearing;
 pub mod memory;
 pub mod models;
+pub mod onnx;
 pub mod voice;
 pub mod worker;

@@ -1,0 +1,33 @@
+//! The command line: one module a command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ends: its exit status, or an error for the person.
+pub type CommandResult = Result<ExitCode, Box<dyn std::error::Error>>;
+
+/// A companion that hears you, remembers you, thinks, and answers with a voice and a face. All on this machine.
+#[derive(Parser)]
+#[command(version, after_help = "Example:\n  companion            # open the window and talk")]
+pub struct Cli {
+    /// Print one JSON event a line instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {}
+
+impl Cli {
+    /// Runs the command; an error is printed and becomes exit status 1.
+    pub fn run(self) -> ExitCode {
+        let _ = self.json;
+        match self.command {
+            None => ExitCode::SUCCESS,
+            Some(command) => match command {},
+        }
+    }
+}
