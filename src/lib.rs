@@ -3,7 +3,7 @@
 pub mod audio;
 pub mod avatar;
 pub mod brain;
-pub mod dialogue;
+// pub mod dialogue;
 pub mod emotion;
 pub mod hearing;
 pub mod memory;
