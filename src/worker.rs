@@ -325,9 +325,14 @@ impl<S: Stage> Worker<S> {
         })
     }
 
+    /// Whether every request has been served; reports may still wait for [`poll`].
+    pub fn is_served(&self) -> bool {
+        self.unserved.load(Ordering::Acquire) == 0
+    }
+
     /// Whether every request has been served and every report been taken: nothing more will come unasked.
     pub fn is_idle(&self) -> bool {
-        self.unserved.load(Ordering::Acquire) == 0 && self.reports.is_empty()
+        self.is_served() && self.reports.is_empty()
     }
 
     /// What the worker is doing.
