@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bevy::{ecs::message::MessageCursor, prelude::*};
+use bevy::{ecs::message::MessageCursor, prelude::*, time::Real};
 use crossbeam_channel::{Receiver, unbounded};
 
 use crate::{
@@ -180,14 +180,15 @@ impl Session {
         Ok(happened)
     }
 
-    /// Goes on until the turn in progress is over, telling `tell` what happens.
+    /// Goes on until the turn in progress is over; `follow` is called after every update with what happened in it.
     ///
     /// # Errors
     /// [`SessionError::Failed`] when hearing or thinking fails, [`SessionError::Stopped`] on Ctrl-C.
-    pub fn finish_turn(&mut self, mut tell: impl FnMut(&mut Self, &DialogueEvent)) -> Result<(), SessionError> {
+    pub fn finish_turn(&mut self, mut follow: impl FnMut(&mut Self, &[DialogueEvent])) -> Result<(), SessionError> {
         loop {
-            for event in self.update()? {
-                tell(self, &event);
+            let events = self.update()?;
+            follow(self, &events);
+            for event in events {
                 match event.fact {
                     Fact::TurnFinished { .. } => return Ok(()),
                     Fact::Failed { stage, reason } if stage == Hearing::NAME || stage == Brain::NAME => {
@@ -197,6 +198,11 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// The time since the app's start.
+    pub fn now(&self) -> Duration {
+        self.app.world().resource::<Time<Real>>().elapsed()
     }
 
     /// Goes on until everything said has been remembered.

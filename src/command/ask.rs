@@ -55,13 +55,12 @@ pub fn run(args: &AskArgs, context: &Context) -> CommandResult {
         (None, text) => session.ask(text.as_deref().unwrap_or_default()),
     }
     let mut frames = args.frames.as_ref().map(|_| Frames::default());
-    let finished = session.finish_turn(|session, event| {
-        print(context, event);
+    session.finish_turn(|session, events| {
+        events.iter().for_each(|event| print(context, event));
         if let Some(frames) = &mut frames {
-            frames.watch(session, event);
+            frames.follow(session, events);
         }
-    });
-    finished?;
+    })?;
     session.finish_remembering()?;
     if let (Some(path), Some(recording)) = (&args.out, session.recording()) {
         audio::write_wav(path, &recording)?;

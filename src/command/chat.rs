@@ -1,7 +1,7 @@
 //! `companion chat`: a conversation in the terminal.
 
 use std::{
-    io::{BufRead, Write},
+    io::{BufRead, IsTerminal, Write},
     process::ExitCode,
     thread,
 };
@@ -60,6 +60,10 @@ fn talk(session: &mut Session, lines: &Receiver<String>, context: &Context) -> R
                 prompt(context);
             }
         }
+        // A person may interrupt her; a piped question waits for the answer to the one before.
+        if answering && !std::io::stdin().is_terminal() {
+            continue;
+        }
         match lines.try_recv() {
             Ok(line) if line.trim() == "/quit" => return Ok(()),
             Ok(line) if line.trim().is_empty() => prompt(context),
@@ -84,7 +88,7 @@ fn prompt(context: &Context) {
     }
 }
 
-/// Lines of standard input, read on a thread of their own; one at a time, so that piped questions wait for their answers.
+/// Lines of standard input, read on a thread of their own.
 fn lines() -> Receiver<String> {
     let (line, lines) = crossbeam_channel::bounded(0);
     thread::spawn(move || {
