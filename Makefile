@@ -47,7 +47,7 @@ models-test: build
 lint: setup
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	@if command -v cargo-deny >/dev/null; then cargo deny --offline check licenses bans sources; else echo "» cargo-deny is not installed: skipping the licence check"; fi
+	@if command -v cargo-deny >/dev/null; then cargo deny check --config .ci/deny.toml licenses bans sources; else echo "» cargo-deny is not installed: skipping the licence check"; fi
 
 bench: build models ## Measure this machine: latency, speed, memory
 	$(COMPANION) bench
