@@ -131,6 +131,50 @@ pub enum ScriptError {
 }
 
 impl Script {
+    /// An empty script on scripted engines; add turns with [`asks`](Self::asks) and [`hears`](Self::hears).
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            persona: None,
+            engines: Engines::Scripted,
+            seed: 0,
+            brain: Vec::new(),
+            remembers: Vec::new(),
+            turns: Vec::new(),
+        }
+    }
+
+    /// Adds a typed turn.
+    pub fn asks(mut self, text: impl Into<String>) -> Self {
+        self.turns.push(ScriptedTurn { text: Some(text.into()), ..ScriptedTurn::default() });
+        self
+    }
+
+    /// Adds a spoken turn, of which the recogniser makes `text`.
+    pub fn hears(mut self, text: impl Into<String>) -> Self {
+        self.turns.push(ScriptedTurn { hears: Some(text.into()), ..ScriptedTurn::default() });
+        self
+    }
+
+    /// Adds a reply to every question that no earlier rule fits; tags included.
+    pub fn replies(self, reply: impl Into<String>) -> Self {
+        self.replies_to("", reply)
+    }
+
+    /// Adds a reply to questions that contain `when`.
+    pub fn replies_to(mut self, when: impl Into<String>, reply: impl Into<String>) -> Self {
+        self.brain.push(Rule { when: when.into(), reply: reply.into() });
+        self
+    }
+
+    /// Interrupts the newest turn this many seconds after its reply begins to be heard.
+    pub fn interrupted_after(mut self, seconds: f64) -> Self {
+        if let Some(turn) = self.turns.last_mut() {
+            turn.interrupt_after = Some(seconds);
+        }
+        self
+    }
+
     /// Reads a script.
     ///
     /// # Errors
