@@ -50,7 +50,8 @@ fn set_scene(mut commands: Commands, mut asks: MessageWriter<Ask>) {
         ..Persona::default()
     };
     let rain = persona("小雨", "zf_xiaoxiao", "你是小雨，一个活泼的女孩，正在和好朋友小雪聊天。每次只说一两句话。");
-    let snow = persona("小雪", "zf_xiaoyi", "你是小雪，一个安静、爱吃甜食的女孩，正在和好朋友小雨聊天。每次只说一两句话。");
+    let snow =
+        persona("小雪", "zf_xiaoyi", "你是小雪，一个安静、爱吃甜食的女孩，正在和好朋友小雨聊天。每次只说一两句话。");
     let [rain, snow] = [(rain, -230.0), (snow, 230.0)].map(|(persona, x)| {
         let at = Transform::from_xyz(x, 20.0, 0.0).with_scale(Vec3::splat(0.8));
         let npc = commands.spawn((Companion, persona, Puppet::default(), at)).id();
@@ -70,12 +71,7 @@ fn set_scene(mut commands: Commands, mut asks: MessageWriter<Ask>) {
 }
 
 /// What one has said is what the other is asked.
-fn pass_on(
-    turn: On<TurnFinished>,
-    friends: Query<&TalksWith>,
-    mut turns: ResMut<Turns>,
-    mut asks: MessageWriter<Ask>,
-) {
+fn pass_on(turn: On<TurnFinished>, friends: Query<&TalksWith>, mut turns: ResMut<Turns>, mut asks: MessageWriter<Ask>) {
     turns.0 += 1;
     if let (Ok(friend), true) = (friends.get(turn.companion), turns.0 < TURNS) {
         asks.write(Ask { companion: friend.0, text: turn.reply.clone() });

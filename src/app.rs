@@ -43,7 +43,8 @@ fn asset_plugin() -> AssetPlugin {
 /// `quiet` leaves only errors in the log, so that what a command prints stands alone.
 pub fn headless(plugins: CompanionPlugins, quiet: bool) -> App {
     let mut app = App::new();
-    app.add_plugins((MinimalPlugins, log_plugin(quiet), TerminalCtrlCHandlerPlugin, asset_plugin())).add_plugins(plugins);
+    app.add_plugins((MinimalPlugins, log_plugin(quiet), TerminalCtrlCHandlerPlugin, asset_plugin()))
+        .add_plugins(plugins);
     // An error in a system must not end a conversation.
     app.set_error_handler(bevy::ecs::error::error);
     app
@@ -103,7 +104,10 @@ pub fn windowed(config: &Config) -> Result<App, ConfigError> {
     app.set_error_handler(bevy::ecs::error::error);
     // The frame rate is capped: without a GPU each frame takes the cores from brain and voice.
     let frame = std::time::Duration::from_secs_f64(1.0 / frames_per_second.clamp(1.0, 240.0));
-    app.insert_resource(WinitSettings { focused_mode: UpdateMode::reactive_low_power(frame), unfocused_mode: UpdateMode::reactive_low_power(frame) });
+    app.insert_resource(WinitSettings {
+        focused_mode: UpdateMode::reactive_low_power(frame),
+        unfocused_mode: UpdateMode::reactive_low_power(frame),
+    });
     app.insert_resource(ClearColor(if transparent { Color::NONE } else { Color::srgb(0.93, 0.90, 0.95) }));
     app.add_systems(Startup, |mut commands: Commands| {
         commands.spawn((Camera2d, Msaa::Off));

@@ -10,11 +10,12 @@ pub mod vocabulary;
 
 use std::path::PathBuf;
 
+use bevy::app::{App, Plugin};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     emotion::EmotionSet,
-    worker::{EngineError, Stage, Worker},
+    worker::{EngineError, Stage, Worker, add_worker},
 };
 use gguf::{GgufBrain, GgufConfig};
 use scripted::{ScriptedBrain, ScriptedConfig};
@@ -147,6 +148,19 @@ pub fn worker(config: &BrainConfig) -> Worker<Brain> {
     match config.clone() {
         BrainConfig::Gguf(config) => Worker::spawn(move || GgufBrain::load(&config).map_err(EngineError::failed)),
         BrainConfig::Scripted(config) => Worker::spawn(move || Ok(ScriptedBrain::new(config.clone()))),
+    }
+}
+
+/// Adds the brain as configured; its engine loads on the worker's thread.
+#[derive(Clone, Debug, Default)]
+pub struct BrainPlugin {
+    /// Which engine, and how.
+    pub config: BrainConfig,
+}
+
+impl Plugin for BrainPlugin {
+    fn build(&self, app: &mut App) {
+        add_worker(app, worker(&self.config));
     }
 }
 

@@ -81,7 +81,9 @@ pub enum ConfigError {
         source: Box<toml::de::Error>,
     },
     /// An environment variable names no key, or gives it a wrong value.
-    #[error("{variable}={value}: {reason}; variables are COMPANION__SECTION__KEY, e.g. COMPANION__VOICE__VOICE=af_heart")]
+    #[error(
+        "{variable}={value}: {reason}; variables are COMPANION__SECTION__KEY, e.g. COMPANION__VOICE__VOICE=af_heart"
+    )]
     Environment {
         /// The variable.
         variable: String,
@@ -131,11 +133,8 @@ impl Config {
         let mut config: Self = toml::from_str(text).map_err(wrong)?;
         let mut table: toml::Table = toml::from_str(text).map_err(wrong)?;
         for (variable, value) in variables {
-            let wrong = |reason: String| ConfigError::Environment {
-                variable: variable.clone(),
-                value: value.clone(),
-                reason,
-            };
+            let wrong =
+                |reason: String| ConfigError::Environment { variable: variable.clone(), value: value.clone(), reason };
             let keys: Vec<_> = variable.trim_start_matches(PREFIX).split("__").map(key_case).collect();
             set(&mut table, &keys, parse_value(&value)).map_err(wrong)?;
             config = table.clone().try_into().map_err(|error: toml::de::Error| wrong(error.message().into()))?;
@@ -211,7 +210,8 @@ mod tests {
 
     #[test]
     fn the_environment_overrides_the_file() {
-        let config = parse("[window]\nwidth = 300\n", &[("COMPANION__WINDOW__WIDTH", "400"), ("COMPANION__PERSONA", "ada")]);
+        let config =
+            parse("[window]\nwidth = 300\n", &[("COMPANION__WINDOW__WIDTH", "400"), ("COMPANION__PERSONA", "ada")]);
         let config = config.unwrap();
         assert_eq!((config.window.width, config.persona.as_str()), (400, "ada"));
         let error = parse("", &[("COMPANION__WINDOW__COLOUR", "1")]).unwrap_err().to_string();

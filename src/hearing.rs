@@ -8,6 +8,7 @@ pub mod whisper;
 
 use std::path::PathBuf;
 
+use bevy::app::{App, Plugin};
 use serde::{Deserialize, Serialize};
 
 use self::{
@@ -17,7 +18,7 @@ use self::{
 use crate::{
     audio::Pcm,
     onnx::OnnxError,
-    worker::{EngineError, Stage, Worker},
+    worker::{EngineError, Stage, Worker, add_worker},
 };
 
 /// The hearing stage: [`SpeechFrame`] → [`Transcript`].
@@ -76,6 +77,19 @@ pub fn worker(config: &HearingConfig) -> Worker<Hearing> {
             Worker::spawn(move || WhisperEars::load(&config).map_err(EngineError::failed))
         }
         HearingConfig::Scripted(config) => Worker::spawn(move || Ok(ScriptedEars::new(config.lines.clone()))),
+    }
+}
+
+/// Adds the recogniser as configured; its engine loads on the worker's thread.
+#[derive(Clone, Debug, Default)]
+pub struct HearingPlugin {
+    /// Which engine, and how.
+    pub config: HearingConfig,
+}
+
+impl Plugin for HearingPlugin {
+    fn build(&self, app: &mut App) {
+        add_worker(app, worker(&self.config));
     }
 }
 

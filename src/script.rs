@@ -190,14 +190,17 @@ impl Script {
     /// # Errors
     /// [`ScriptError::Parse`] and [`ScriptError::Turn`].
     pub fn parse(text: &str, path: &str) -> Result<Self, ScriptError> {
-        let script: Self =
-            toml::from_str(text).map_err(|source| ScriptError::Parse { path: path.into(), source: Box::new(source) })?;
+        let script: Self = toml::from_str(text)
+            .map_err(|source| ScriptError::Parse { path: path.into(), source: Box::new(source) })?;
         for (index, turn) in script.turns.iter().enumerate() {
-            let invalid = |reason: &str| ScriptError::Turn { path: path.into(), turn: index + 1, reason: reason.into() };
+            let invalid =
+                |reason: &str| ScriptError::Turn { path: path.into(), turn: index + 1, reason: reason.into() };
             match (&turn.text, &turn.audio, &turn.hears) {
                 (Some(_), None, None) | (None, Some(_), _) | (None, None, Some(_)) => {}
                 (None, None, None) => return Err(invalid("says nothing: give `text`, `audio` or `hears`")),
-                (Some(_), ..) => return Err(invalid("is typed and spoken: give either `text`, or `audio` and `hears`")),
+                (Some(_), ..) => {
+                    return Err(invalid("is typed and spoken: give either `text`, or `audio` and `hears`"));
+                }
             }
             if script.engines == Engines::Scripted && turn.audio.is_some() && turn.hears.is_none() {
                 return Err(invalid("has `audio` for a scripted recogniser: give `hears` as well"));

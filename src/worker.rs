@@ -467,6 +467,12 @@ pub fn add_stage<S: Stage>(app: &mut App) {
         .add_systems(Last, stop_on_exit::<S>);
 }
 
+/// Adds a stage to an app together with the worker that does its work.
+pub fn add_worker<S: Stage>(app: &mut App, worker: Worker<S>) {
+    add_stage::<S>(app);
+    app.world_mut().spawn((Name::new(S::NAME), worker));
+}
+
 /// The order of a frame. `Poll` is in `PreUpdate`, `Listen` to `Animate` are chained in `Update`, `Flush` is in `PostUpdate`.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CompanionSystems {

@@ -99,7 +99,12 @@ impl Session {
         loop {
             self.update()?;
             let world = self.app.world_mut();
-            let loading = [is_loading::<Hearing>(world)?, is_loading::<LongTerm>(world)?, is_loading::<Brain>(world)?, is_loading::<Voice>(world)?];
+            let loading = [
+                is_loading::<Hearing>(world)?,
+                is_loading::<LongTerm>(world)?,
+                is_loading::<Brain>(world)?,
+                is_loading::<Voice>(world)?,
+            ];
             if !loading.contains(&true) {
                 return Ok(());
             }

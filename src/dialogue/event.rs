@@ -193,7 +193,8 @@ impl Trace {
             before = moment;
             taken.as_secs_f64()
         });
-        let since_asked = |moment: Option<Duration>| moment.map_or(0.0, |at| at.saturating_sub(self.asked).as_secs_f64());
+        let since_asked =
+            |moment: Option<Duration>| moment.map_or(0.0, |at| at.saturating_sub(self.asked).as_secs_f64());
         let (to_first_audio, total) = (since_asked(self.first_audio), since_asked(self.finished));
         Latency { endpoint, hearing, recall, first_token, first_clause, voice, playback, to_first_audio, total }
     }

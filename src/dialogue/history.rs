@@ -90,9 +90,7 @@ impl History {
     /// Drops the older half once the texts pass `limit` characters: rarely and much, so that in between the prompt's
     /// prefix, and with it the brain's KV cache, stays as it is.
     pub fn trim(&mut self, limit: usize) {
-        let size = |exchange: &Exchange| {
-            exchange.user.len() + exchange.recollections.len() + exchange.spoken().len()
-        };
+        let size = |exchange: &Exchange| exchange.user.len() + exchange.recollections.len() + exchange.spoken().len();
         if self.exchanges.iter().map(size).sum::<usize>() > limit {
             self.exchanges.drain(..self.exchanges.len() / 2);
         }

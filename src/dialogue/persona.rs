@@ -136,8 +136,8 @@ impl Persona {
     /// # Errors
     /// [`PersonaError::Parse`] and [`PersonaError::Invalid`].
     pub fn parse(text: &str, path: &str) -> Result<Self, PersonaError> {
-        let persona: Self =
-            toml::from_str(text).map_err(|source| PersonaError::Parse { path: path.into(), source: Box::new(source) })?;
+        let persona: Self = toml::from_str(text)
+            .map_err(|source| PersonaError::Parse { path: path.into(), source: Box::new(source) })?;
         persona.validate(text, path)?;
         Ok(persona)
     }
@@ -229,7 +229,12 @@ impl AssetLoader for PersonaLoader {
     type Settings = ();
     type Error = PersonaError;
 
-    async fn load(&self, reader: &mut dyn Reader, (): &(), context: &mut LoadContext<'_>) -> Result<Persona, PersonaError> {
+    async fn load(
+        &self,
+        reader: &mut dyn Reader,
+        (): &(),
+        context: &mut LoadContext<'_>,
+    ) -> Result<Persona, PersonaError> {
         let path = context.path().to_string();
         let mut bytes = Vec::new();
         let read = reader.read_to_end(&mut bytes).await;

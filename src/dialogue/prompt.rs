@@ -29,7 +29,11 @@ pub fn language_of(text: &str) -> &'static str {
 pub fn prompt(persona: &Persona, history: &History, exchange: &Exchange, sampling: &Sampling) -> Prompt {
     let first = history.exchanges().first().unwrap_or(exchange);
     // One language per session, the first turn's: changing the examples would change the prefix.
-    let language = if first.user.is_empty() { persona.languages.first().map_or("en", |code| code) } else { language_of(&first.user) };
+    let language = if first.user.is_empty() {
+        persona.languages.first().map_or("en", |code| code)
+    } else {
+        language_of(&first.user)
+    };
     let message = |role, content: &str| Message { role, content: content.trim().into() };
 
     let mut messages = vec![message(Role::System, persona.personality.get(language, &persona.languages))];
@@ -94,7 +98,9 @@ mod tests {
     fn each_prompt_begins_with_the_whole_of_the_one_before() {
         let persona = Persona::default();
         let mut history = History::default();
-        let first = Exchange { recollections: "你记得：\n- 用户说过：我叫小明".into(), ..exchange("你好", "你好呀。") };
+        let first = Exchange {
+            recollections: "你记得：\n- 用户说过：我叫小明".into(), ..exchange("你好", "你好呀。")
+        };
         let before = prompt(&persona, &history, &Exchange { heard: vec![], ..first.clone() }, &Sampling::default());
         history.push(first);
         let after = prompt(&persona, &history, &exchange("再见", ""), &Sampling::default());

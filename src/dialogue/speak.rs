@@ -77,7 +77,8 @@ pub(super) fn follow(mut companions: Query<Talk>, mut chronicle: Chronicle) {
 fn show(talk: &mut super::turn::TalkItem<'_, '_>, chronicle: &mut Chronicle, index: u32) {
     let Some(turn) = &mut talk.dialogue.turn else { return };
     turn.voiced += 1;
-    let length = turn.sentences.iter().find(|sentence| sentence.index == index).map_or(0, |sentence| sentence.text.len());
+    let length =
+        turn.sentences.iter().find(|sentence| sentence.index == index).map_or(0, |sentence| sentence.text.len());
     turn.shown = Some((index, length));
     chronicle.sentence_started(talk, index);
 }

@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 
 use crate::{
-    brain::{Brain, Token, reply::Sentence},
+    brain::{Brain, Token, reply::ReplyEvent},
     dialogue::{
         event::Fact,
         prompt::prompt,
@@ -56,8 +56,8 @@ pub(super) fn take_tokens(
             Token::Text(text) => {
                 turn.trace.first_token.get_or_insert(now);
                 turn.written.push_str(text);
-                let sentences = turn.parser.push(text);
-                thought(&mut talk, &mut chronicle, sentences);
+                let parsed = turn.parser.push(text);
+                thought(&mut talk, &mut chronicle, parsed);
             }
         }
     }
@@ -68,8 +68,8 @@ pub(super) fn take_tokens(
             Err(error) => chronicle.fail(&mut talk, Brain::NAME, error.to_string()),
             Ok(()) => {
                 turn.step = Step::Thought;
-                let sentences = turn.parser.finish();
-                thought(&mut talk, &mut chronicle, sentences);
+                let parsed = turn.parser.finish();
+                thought(&mut talk, &mut chronicle, parsed);
             }
         }
     }
@@ -77,16 +77,18 @@ pub(super) fn take_tokens(
     for mut talk in &mut companions {
         let Some(turn) = &mut talk.dialogue.turn else { continue };
         if turn.step == Step::Thought && turn.sentences.is_empty() && !turn.written.is_empty() {
-            let mut sentences = turn.parser.push(&turn.written);
-            sentences.extend(turn.parser.finish());
-            thought(&mut talk, &mut chronicle, sentences);
+            let mut parsed = turn.parser.push(&turn.written);
+            parsed.extend(turn.parser.finish());
+            thought(&mut talk, &mut chronicle, parsed);
         }
     }
 }
 
-fn thought(talk: &mut TalkItem<'_, '_>, chronicle: &mut Chronicle, sentences: Vec<Sentence>) {
+fn thought(talk: &mut TalkItem<'_, '_>, chronicle: &mut Chronicle, parsed: Vec<ReplyEvent>) {
     let now = chronicle.now();
-    for sentence in sentences {
+    for event in parsed {
+        // A cue travels with the sentence that it colours.
+        let ReplyEvent::Sentence(sentence) = event else { continue };
         let Some(turn) = &mut talk.dialogue.turn else { return };
         turn.trace.first_clause.get_or_insert(now);
         turn.unsaid.push_back(Say {

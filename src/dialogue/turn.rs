@@ -107,7 +107,7 @@ impl TurnInProgress {
             step,
             exchange: Exchange { turn: id, ..default() },
             unheard: VecDeque::new(),
-            parser: ReplyParser::new(&persona.emotions),
+            parser: ReplyParser::new(persona.emotions.clone()),
             written: String::new(),
             sentences: Vec::new(),
             unsaid: VecDeque::new(),

@@ -169,10 +169,13 @@ pub fn unmet(expect: &Expect, observed: &Observed) -> Vec<String> {
         Fact::Failed { stage, reason } => Some((stage.as_str(), reason.as_str())),
         _ => None,
     });
-    require(expect.fails.as_deref() == failed.map(|(stage, _)| stage), match failed {
-        Some((stage, reason)) => format!("the {stage} failed: {reason}"),
-        None => format!("nothing failed, though {:?} should have", expect.fails),
-    });
+    require(
+        expect.fails.as_deref() == failed.map(|(stage, _)| stage),
+        match failed {
+            Some((stage, reason)) => format!("the {stage} failed: {reason}"),
+            None => format!("nothing failed, though {:?} should have", expect.fails),
+        },
+    );
 
     let latency = observed.latency().unwrap_or_default();
     let limits = [

@@ -107,7 +107,8 @@ fn play_turn(
         for event in cursor.read(events).filter(|event| event.companion == companion) {
             observed.ended |= matches!(event.fact, Fact::TurnFinished { .. } | Fact::Interrupted { .. });
             // A voice or memory that fails leaves the turn going on without; anything else ends it.
-            observed.ended |= matches!(&event.fact, Fact::Failed { stage, .. } if stage == "hearing" || stage == "brain");
+            observed.ended |=
+                matches!(&event.fact, Fact::Failed { stage, .. } if stage == "hearing" || stage == "brain");
             if matches!(event.fact, Fact::SentenceStarted { .. }) {
                 audible.get_or_insert(event.at);
             }
@@ -143,11 +144,8 @@ fn say(turn: &ScriptedTurn, path: &Path, app: &mut App, companion: Entity) -> Re
             audio::resample(&pcm, 16_000).map_err(failed)?
         }
     };
-    let parts = [
-        SpeechPart::Started,
-        SpeechPart::Frame(SpeechFrame { pcm, last: true }),
-        SpeechPart::Ended { silence: 0.0 },
-    ];
+    let parts =
+        [SpeechPart::Started, SpeechPart::Frame(SpeechFrame { pcm, last: true }), SpeechPart::Ended { silence: 0.0 }];
     for part in parts {
         app.world_mut().write_message(Speech { companion, part });
     }

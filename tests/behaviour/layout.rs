@@ -29,7 +29,8 @@ fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 
 /// The modules named after `crate::` in a source, one level deep, groups included.
 fn imports(source: &str) -> Vec<String> {
-    let code: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code: String =
+        source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut named = Vec::new();
     for (at, _) in code.match_indices("crate::") {
         let rest = &code[at + "crate::".len()..];
@@ -53,7 +54,8 @@ fn imports(source: &str) -> Vec<String> {
         }
         named.push(item);
     }
-    let first = |item: &String| item.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned();
+    let first =
+        |item: &String| item.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned();
     named.iter().map(first).filter(|module| !module.is_empty()).collect()
 }
 
@@ -79,6 +81,7 @@ fn imports_run_downward_only() {
 
 #[test]
 fn groups_and_paths_are_both_seen() {
-    let source = "use crate::{\n    audio::{Pcm, x::{y}},\n    worker::Turn,\n};\nlet a = crate::brain::f();\n// crate::voice\n";
+    let source =
+        "use crate::{\n    audio::{Pcm, x::{y}},\n    worker::Turn,\n};\nlet a = crate::brain::f();\n// crate::voice\n";
     assert_eq!(imports(source), ["audio", "worker", "brain"]);
 }

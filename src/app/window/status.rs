@@ -47,9 +47,12 @@ fn spawn(mut commands: Commands) {
         row.spawn((PhaseText, Text::default(), theme::font(14.0), TextColor(theme::TEXT)));
     });
     let corner = Node { position_type: PositionType::Absolute, left: px(14), top: px(54), ..default() };
-    commands
-        .spawn((theme::panel(corner), MicrophoneButton, Button))
-        .with_child((MicrophoneText, Text::default(), theme::font(13.0), TextColor(theme::DIM)));
+    commands.spawn((theme::panel(corner), MicrophoneButton, Button)).with_child((
+        MicrophoneText,
+        Text::default(),
+        theme::font(13.0),
+        TextColor(theme::DIM),
+    ));
 }
 
 /// F2 held talks, F4 opens and closes the microphone.

@@ -74,7 +74,10 @@ fn send(
     }
 }
 
-fn hint(fields: Query<&EditableText, (With<Field>, Changed<EditableText>)>, mut hints: Query<&mut Visibility, With<Hint>>) {
+fn hint(
+    fields: Query<&EditableText, (With<Field>, Changed<EditableText>)>,
+    mut hints: Query<&mut Visibility, With<Hint>>,
+) {
     let (Ok(field), Ok(mut hint)) = (fields.single(), hints.single_mut()) else { return };
     let empty = field.value().to_string().is_empty() && !field.is_composing();
     *hint = if empty { Visibility::Inherited } else { Visibility::Hidden };

@@ -24,7 +24,10 @@ pub fn font(size: f32) -> TextFont {
 
 /// A rounded translucent panel.
 pub fn panel(node: Node) -> impl Bundle {
-    (Node { padding: UiRect::axes(px(12), px(7)), border_radius: BorderRadius::all(px(12)), ..node }, BackgroundColor(PANEL))
+    (
+        Node { padding: UiRect::axes(px(12), px(7)), border_radius: BorderRadius::all(px(12)), ..node },
+        BackgroundColor(PANEL),
+    )
 }
 
 pub struct ThemePlugin;
