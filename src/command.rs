@@ -23,19 +23,26 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Fetch, check and find the models.
-    Models(models::ModelsCommand),
+    Models(models::ModelsArgs),
 }
 
 impl Cli {
     /// Runs the command; an error is printed and becomes exit status 1.
     pub fn run(self) -> ExitCode {
-        let result = match self.command {
+        let context = Context { json: self.json };
+        let result = match &self.command {
             None => Ok(ExitCode::SUCCESS),
-            Some(Command::Models(command)) => command.run(self.json),
+            Some(Command::Models(args)) => models::run(args, &context),
         };
         result.unwrap_or_else(|error| {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         })
     }
+}
+
+/// What every command knows.
+pub struct Context {
+    /// Whether to print JSON.
+    pub json: bool,
 }
