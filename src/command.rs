@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod models;
+
 /// How a command ends: its exit status, or an error for the person.
 pub type CommandResult = Result<ExitCode, Box<dyn std::error::Error>>;
 
@@ -19,15 +21,21 @@ pub struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    /// Fetch, check and find the models.
+    Models(models::ModelsCommand),
+}
 
 impl Cli {
     /// Runs the command; an error is printed and becomes exit status 1.
     pub fn run(self) -> ExitCode {
-        let _ = self.json;
-        match self.command {
-            None => ExitCode::SUCCESS,
-            Some(command) => match command {},
-        }
+        let result = match self.command {
+            None => Ok(ExitCode::SUCCESS),
+            Some(Command::Models(command)) => command.run(self.json),
+        };
+        result.unwrap_or_else(|error| {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        })
     }
 }
