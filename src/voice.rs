@@ -5,7 +5,17 @@ pub mod scripted;
 pub mod style;
 pub mod text;
 
-use crate::{audio::Pcm, emotion::Cue, worker::Stage};
+use serde::{Deserialize, Serialize};
+
+use self::{
+    kokoro::{KokoroConfig, KokoroVoice},
+    scripted::{ScriptedConfig, ScriptedVoice},
+};
+use crate::{
+    audio::Pcm,
+    emotion::Cue,
+    worker::{EngineError, Stage, Worker},
+};
 
 /// The voice stage: [`Say`] → [`SpeechChunk`]s.
 #[derive(Debug)]
@@ -42,4 +52,28 @@ pub struct SpeechChunk {
     pub text: std::ops::Range<usize>,
     /// Whether the sentence ends with this piece.
     pub last: bool,
+}
+
+/// Which engine speaks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "engine", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum VoiceConfig {
+    /// Kokoro-82M.
+    Kokoro(KokoroConfig),
+    /// Tones, without a model.
+    Scripted(ScriptedConfig),
+}
+
+impl Default for VoiceConfig {
+    fn default() -> Self {
+        Self::Kokoro(KokoroConfig::default())
+    }
+}
+
+/// Starts the configured voice; it is loaded on the worker's thread.
+pub fn worker(config: &VoiceConfig) -> Worker<Voice> {
+    match config.clone() {
+        VoiceConfig::Kokoro(config) => Worker::spawn(move || KokoroVoice::load(&config).map_err(EngineError::failed)),
+        VoiceConfig::Scripted(config) => Worker::spawn(move || Ok(ScriptedVoice::new(config.clone()))),
+    }
 }

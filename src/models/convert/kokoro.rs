@@ -2,14 +2,13 @@
 //!
 //! The package's graph quantises activations on the fly (`DynamicQuantizeLinear` → `ConvInteger`/`MatMulInteger` → scaling),
 //! which costs time and precision on CPUs. Each such chain becomes one `Conv` or `MatMul` on dequantised weights. The
-//! model predicts a pitch curve and an energy curve before it draws the waveform; three inputs that the package lacks reach
-//! into them, so that an emotion changes the intonation and leaves the timbre alone:
+//! model predicts a pitch curve before it draws the waveform; two inputs that the package lacks reach
+//! into it, so that an emotion changes the intonation and leaves the timbre alone:
 //!
 //! | input, f32 `[1]` | neutral | effect |
 //! |---|---|---|
-//! | `range` | 1 | exponent of the pitch curve in hertz: the intonation's width in semitones is multiplied |
-//! | `pitch` | 1 | factor of the pitch curve after `range` |
-//! | `energy` | 0 | added to the logarithmic energy curve |
+//! | `range` | 1 | multiplies the distances from the utterance's mean pitch, in semitones |
+//! | `pitch` | 1 | factor of the pitch, in hertz |
 
 mod graph;
 
@@ -23,9 +22,10 @@ use prost::Message;
 use self::graph::{Graph, Model, Node, Tensor, ValueInfo};
 use super::ConvertError;
 
-/// Where the pitch and energy predictors end.
+/// The predicted pitch curve: hertz, two values a frame, near 0 where there is no voice.
 const PITCH: &str = "/encoder/F0_proj/Conv_output_0";
-const ENERGY: &str = "/encoder/N_proj/Conv_output_0";
+/// What counts as voiced, in hertz.
+const VOICED: f32 = 40.0;
 
 /// Converts `raw/model.int8.onnx` into `out/model.onnx` (about 293 MB).
 ///
@@ -198,33 +198,33 @@ impl Chain<'_> {
     }
 }
 
-/// Puts the three controls between the predictors and the decoder.
+/// Puts the two controls between the pitch predictor and the decoder.
 fn open_intonation(graph: &mut Graph) -> Result<(), String> {
-    let mut nodes = Vec::with_capacity(graph.node.len() + 4);
-    let mut found = 0;
-    for mut node in std::mem::take(&mut graph.node) {
-        let output = node.output.first().cloned().unwrap_or_default();
-        if output != PITCH && output != ENERGY {
-            nodes.push(node);
-            continue;
-        }
-        found += 1;
-        let raw = format!("{output}_predicted");
-        node.output[0].clone_from(&raw);
-        nodes.push(node);
-        if output == PITCH {
-            // Voiceless stretches are near 0 and stay there; below it a power has no value.
-            let (positive, ranged) = (format!("{output}_positive"), format!("{output}_ranged"));
-            nodes.push(Node::new("Relu", &[&raw], &positive));
-            nodes.push(Node::new("Pow", &[&positive, "range"], &ranged));
-            nodes.push(Node::new("Mul", &[&ranged, "pitch"], &output));
-        } else {
-            nodes.push(Node::new("Add", &[&raw, "energy"], &output));
-        }
-    }
-    graph.node = nodes;
-    graph.input.extend(["range", "pitch", "energy"].map(|name| ValueInfo::scalar(name).encode_to_vec()));
-    if found == 2 { Ok(()) } else { Err(format!("it lacks {PITCH} or {ENERGY}")) }
+    let at = graph.node.iter().position(|node| node.output.iter().any(|name| name == PITCH));
+    let at = at.ok_or_else(|| format!("it lacks {PITCH}"))?;
+    graph.node[at].output[0] = "f0/hertz".into();
+    // hertz → exp(mean + (ln hertz − mean) · range) · pitch, the mean being that of the voiced frames.
+    let controls = [
+        Node::new("Max", &["f0/hertz", "f0/one"], "f0/positive"),
+        Node::new("Log", &["f0/positive"], "f0/log"),
+        Node::new("Greater", &["f0/hertz", "f0/floor"], "f0/voiced"),
+        Node::new("Where", &["f0/voiced", "f0/one", "f0/zero"], "f0/mask"),
+        Node::new("Mul", &["f0/log", "f0/mask"], "f0/masked"),
+        Node::new("ReduceSum", &["f0/masked"], "f0/sum"),
+        Node::new("ReduceSum", &["f0/mask"], "f0/count"),
+        Node::new("Div", &["f0/sum", "f0/count"], "f0/mean"),
+        Node::new("Sub", &["f0/log", "f0/mean"], "f0/distance"),
+        Node::new("Mul", &["f0/distance", "range"], "f0/ranged"),
+        Node::new("Add", &["f0/ranged", "f0/mean"], "f0/moved"),
+        Node::new("Exp", &["f0/moved"], "f0/moved_hertz"),
+        Node::new("Mul", &["f0/moved_hertz", "pitch"], "f0/shifted"),
+        Node::new("Where", &["f0/voiced", "f0/shifted", "f0/hertz"], PITCH),
+    ];
+    graph.node.splice(at + 1..at + 1, controls);
+    let constants = [("f0/zero", 0.0), ("f0/one", 1.0), ("f0/floor", VOICED)];
+    graph.initializer.extend(constants.map(|(name, value)| Tensor::float(name, &[1], &[value])));
+    graph.input.extend(["range", "pitch"].map(|name| ValueInfo::scalar(name).encode_to_vec()));
+    Ok(())
 }
 
 /// Drops the nodes and constants that no output needs.

@@ -127,15 +127,17 @@ impl Setting<'_> {
                 Role::Noun
             };
         }
-        // "to use it", but "a word close to use".
         if MODALS.contains(&last) || (MODALS.contains(&beforehand) && SUBJECTS.contains(&last)) {
             return Role::Verb;
         }
         if SUBJECTS.contains(&last) {
             return if word == "read" || word == "wound" { Role::Past } else { Role::Verb };
         }
+        if ["too", "very", "quite", "rather", "pretty"].contains(&last) {
+            return Role::Adjective;
+        }
         if BE.contains(&last) {
-            return if self.follows("by") { Role::Participle } else { Role::Adjective };
+            return if self.follows("by") || matches!(word, "read" | "wound") { Role::Participle } else { Role::Adjective };
         }
         if DETERMINERS.contains(&last) || last.ends_with("'s") {
             return if self.is_noun_next(next) { Role::Attribute } else { Role::Noun };
@@ -148,6 +150,10 @@ impl Setting<'_> {
         }
         // After a noun: its verb, when what follows could be an object or a complement.
         if last.ends_with('s') && PREPOSITIONS.contains(&next) {
+            return Role::Verb;
+        }
+        // "the website uses cookies": a plural does not stand before another noun.
+        if word.ends_with('s') && self.is_noun_next(next) {
             return Role::Verb;
         }
         if opens_object || next == "into" || next == "to" {
