@@ -10,6 +10,7 @@ use crate::{
     dialogue::{persona::Persona, settings::DialogueSettings},
     hearing::{HearingConfig, vad::VadConfig},
     memory::MemoryConfig,
+    models::{self, manifest::Manifest},
     voice::VoiceConfig,
 };
 
@@ -142,6 +143,35 @@ impl Config {
         Ok(config)
     }
 
+    /// The same configuration with every model named by its path: a path left empty is the starter model's, and the
+    /// name of a model in the manifest is the path of that model. Doing so twice changes nothing.
+    ///
+    /// Nothing is checked here: an engine whose model is missing says so, and how to get it, when it is loaded.
+    pub fn with_model_paths(mut self) -> Self {
+        let runtime = models::onnxruntime().unwrap_or_else(|_| model_file("onnxruntime"));
+        if let HearingConfig::Whisper(whisper) = &mut self.hearing {
+            in_models(&mut whisper.model, "whisper-base", model_folder);
+        }
+        in_models(&mut self.vad.model, "silero-vad", model_file);
+        in_models(&mut self.vad.library, "onnxruntime", |_| runtime.clone());
+        if let BrainConfig::Gguf(gguf) = &mut self.brain {
+            in_models(&mut gguf.model, "qwen2.5-coder-0.5b", model_file);
+        }
+        if let VoiceConfig::Kokoro(kokoro) = &mut self.voice {
+            in_models(&mut kokoro.model, "kokoro-82m", model_folder);
+            in_models(&mut kokoro.mandarin, "pinyin", model_folder);
+            in_models(&mut kokoro.english, "misaki-en", model_folder);
+            in_models(&mut kokoro.runtime, "onnxruntime", |_| runtime);
+        }
+        if let MemoryConfig::Lmdb(lmdb) = &mut self.memory {
+            in_models(&mut lmdb.model, "e5-small", model_folder);
+            if lmdb.store.as_os_str().is_empty() {
+                lmdb.store = models::data_dir().join("memory");
+            }
+        }
+        self
+    }
+
     /// Reads the configured persona.
     ///
     /// # Errors
@@ -162,6 +192,26 @@ impl Config {
             name => Some(shipped(name)),
         }
     }
+}
+
+/// Replaces a path that is empty, or is the name of a model, with where the model is.
+fn in_models(path: &mut PathBuf, default: &str, place: impl FnOnce(&str) -> PathBuf) {
+    let name = path.to_str().unwrap_or_default();
+    if name.is_empty() {
+        *path = place(default);
+    } else if Manifest::embedded().get(name).is_ok() {
+        *path = place(name);
+    }
+}
+
+fn model_folder(name: &str) -> PathBuf {
+    models::models_dir().join(name)
+}
+
+/// A model's first file, for models that are one file.
+fn model_file(name: &str) -> PathBuf {
+    let file = Manifest::embedded().get(name).ok().and_then(|model| model.files.first());
+    model_folder(name).join(file.map_or("", |file| file.path.as_str()))
 }
 
 fn key_case(name: &str) -> String {
@@ -200,6 +250,18 @@ mod tests {
     #[test]
     fn nothing_is_needed() {
         assert_eq!(parse("", &[]).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn models_are_named_or_given_by_path() {
+        let text = "[brain]\nengine = \"gguf\"\nmodel = \"smollm2-135m\"\n[hearing]\nengine = \"whisper\"\nmodel = \"/opt/w\"\n";
+        let config = parse(text, &[]).unwrap().with_model_paths();
+        let (BrainConfig::Gguf(gguf), HearingConfig::Whisper(whisper)) = (&config.brain, &config.hearing) else {
+            panic!("{config:?}")
+        };
+        assert!(gguf.model.ends_with("smollm2-135m/model.gguf"), "{gguf:?}");
+        assert_eq!(whisper.model, Path::new("/opt/w"));
+        assert_eq!(config.clone().with_model_paths(), config);
     }
 
     #[test]
