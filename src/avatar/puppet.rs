@@ -14,6 +14,8 @@ pub mod raster;
 pub mod rig;
 #[cfg(feature = "window")]
 pub mod stage;
+#[cfg(feature = "window")]
+mod studio;
 mod warp;
 
 use std::path::PathBuf;

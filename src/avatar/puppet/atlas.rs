@@ -66,6 +66,13 @@ impl Picture {
         Ok(Self { covers: [left, top, width / scale, height / scale], pixmap })
     }
 
+    /// Its pixels, still premultiplied.
+    #[cfg(feature = "window")]
+    pub fn into_image(self) -> image::RgbaImage {
+        let (width, height) = (self.pixmap.width(), self.pixmap.height());
+        image::RgbaImage::from_raw(width, height, self.pixmap.take()).unwrap_or_default()
+    }
+
     /// Whether anything can be seen within a rectangle of the canvas (left, top, right, bottom).
     pub fn is_seen(&self, [left, top, right, bottom]: [f32; 4]) -> bool {
         let scale = self.pixmap.width() as f32 / self.covers[2];

@@ -78,15 +78,12 @@ impl EyeShape {
     pub fn lash_tips(&self, open: f32) -> [[Vec2; 3]; 2] {
         let (corner, before) = (self.upper_points[5], self.upper_points[4]);
         let up = self.smile * (1.0 - open);
-        let tip = |opened: [[f32; 2]; 3], closed: [[f32; 2]; 3]| {
-            std::array::from_fn(|n| {
-                let from = if n == 0 || (n == 1 && opened[1][1] < -5.0) { before } else { corner };
-                from + Vec2::from(closed[n]).lerp(Vec2::from(opened[n]), open)
-            })
+        let tip = |from: Vec2, opened: [[f32; 2]; 3], closed: [[f32; 2]; 3]| {
+            std::array::from_fn(|n| from + Vec2::from(closed[n]).lerp(Vec2::from(opened[n]), open))
         };
         [
-            tip([[16.0, -10.0], [-8.0, -6.0], [-14.0, -18.0]], [[12.0, 5.0], [-4.0, 9.0], [-2.0, 14.0 - 24.0 * up]]),
-            tip([[8.0, 6.0], [-4.0, -4.0], [-20.0, -2.0]], [[4.0, 1.0], [0.0, 0.0], [-15.0, 5.0 - 3.0 * up]]),
+            tip(before, [[14.0, -12.0], [-10.0, -4.0], [-27.0, -19.0]], [[14.0, 2.0], [-6.0, 11.0], [-10.0, 19.0 - 30.0 * up]]),
+            tip(corner, [[12.0, -18.0], [-6.0, -1.0], [-24.0, -6.0]], [[14.0, 4.0 - 10.0 * up], [-2.0, 1.0], [-17.0, 6.0 - 4.0 * up]]),
         ]
     }
 }

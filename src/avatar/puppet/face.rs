@@ -211,9 +211,9 @@ fn eye(pen: &mut Pen, pose: &RigPose, mirrored: bool) {
         std::array::from_fn(|c| rig.lash_corner.0[c] + (rig.lash.0[c] - rig.lash_corner.0[c]) * weight)
     };
     let width = 12.0 + 7.0 * open;
-    pen.stroke(&shape.upper, thin(width, 0.2, 0.5, 0.62), lash, 1.0);
+    pen.stroke(&shape.upper, thin(width, 0.2, 0.16, 0.66), lash, 1.0);
     for tip in shape.lash_tips(open) {
-        pen.stroke(&spline::<{ SHORT + 1 }>(&tip), thin(8.0 + 4.0 * open, 0.9, 0.0, 0.2), |_| rig.lash.0, 1.0);
+        pen.stroke(&spline::<{ SHORT + 1 }>(&tip), thin(8.0 + 5.0 * open, 0.5, 0.0, 0.3), |_| rig.lash.0, 1.0);
     }
 }
 

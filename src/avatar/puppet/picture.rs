@@ -14,7 +14,7 @@ use crate::avatar::param::RigPose;
 /// Those of [`Art::build`]; [`AvatarError::NotDrawn`] when the adapter delivers no picture.
 pub fn render_frames(poses: &[RigPose], size: (u32, u32)) -> Result<Vec<RgbaImage>, AvatarError> {
     #[cfg(feature = "window")]
-    match super::stage::render_frames(poses, size) {
+    match super::studio::render_frames(poses, size) {
         Err(AvatarError::NoAdapter) => bevy::log::warn!("no graphics adapter was found; drawing on the CPU"),
         drawn => return drawn,
     }
