@@ -1,13 +1,12 @@
 //! Hearing: speech in, [`Transcript`] out.
 
-pub mod ear;
-pub mod endpoint;
 pub mod scripted;
 pub mod vad;
 pub mod whisper;
 
 use std::path::PathBuf;
 
+use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::{
@@ -17,7 +16,7 @@ use self::{
 use crate::{
     audio::Pcm,
     onnx::OnnxError,
-    worker::{EngineError, Stage, Worker},
+    worker::{EngineError, Stage, Worker, add_stage},
 };
 
 /// The hearing stage: [`SpeechFrame`] → [`Transcript`].
@@ -76,6 +75,20 @@ pub fn worker(config: &HearingConfig) -> Worker<Hearing> {
             Worker::spawn(move || WhisperEars::load(&config).map_err(EngineError::failed))
         }
         HearingConfig::Scripted(config) => Worker::spawn(move || Ok(ScriptedEars::new(config.lines.clone()))),
+    }
+}
+
+/// Gives an app ears: one recogniser for all companions.
+#[derive(Clone, Debug, Default)]
+pub struct HearingPlugin {
+    /// Which engine, and how.
+    pub config: HearingConfig,
+}
+
+impl Plugin for HearingPlugin {
+    fn build(&self, app: &mut App) {
+        add_stage::<Hearing>(app);
+        app.world_mut().spawn((Name::new("hearing"), worker(&self.config)));
     }
 }
 
