@@ -1,14 +1,12 @@
 //! Hearing: speech in, [`Transcript`] out.
 
-pub mod ear;
-pub mod endpoint;
 pub mod scripted;
 pub mod vad;
 pub mod whisper;
 
 use std::path::PathBuf;
 
-use bevy::app::{App, Plugin};
+use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::{
@@ -18,7 +16,7 @@ use self::{
 use crate::{
     audio::Pcm,
     onnx::OnnxError,
-    worker::{EngineError, Stage, Worker, add_worker},
+    worker::{EngineError, Stage, Worker, add_stage},
 };
 
 /// The hearing stage: [`SpeechFrame`] → [`Transcript`].
@@ -80,7 +78,7 @@ pub fn worker(config: &HearingConfig) -> Worker<Hearing> {
     }
 }
 
-/// Adds the recogniser as configured; its engine loads on the worker's thread.
+/// Gives an app ears: one recogniser for all companions.
 #[derive(Clone, Debug, Default)]
 pub struct HearingPlugin {
     /// Which engine, and how.
@@ -89,7 +87,8 @@ pub struct HearingPlugin {
 
 impl Plugin for HearingPlugin {
     fn build(&self, app: &mut App) {
-        add_worker(app, worker(&self.config));
+        add_stage::<Hearing>(app);
+        app.world_mut().spawn((Name::new("hearing"), worker(&self.config)));
     }
 }
 

@@ -1,32 +1,69 @@
-//! Voice activity: the probability that somebody speaks, by the Silero network.
+//! Voice activity: who hears when speech begins and ends. [`Silero`] judges windows of sound, [`Endpointer`] turns its
+//! judgements into utterances, and [`Ear`] cuts the sound accordingly.
+
+mod ear;
+mod endpoint;
+mod silero;
 
 use std::path::PathBuf;
 
-use ort::{session::Session, value::TensorRef};
 use serde::{Deserialize, Serialize};
 
-use super::{HearingError, endpoint::EndpointConfig};
-use crate::onnx;
+pub use self::{
+    ear::{Ear, EarEvent},
+    endpoint::{Endpointer, Verdict},
+    silero::Silero,
+};
+use super::HearingError;
 
 /// Samples that are judged at a time: 32 ms at 16 kHz.
 pub const WINDOW: usize = 512;
-/// Samples of the window before that the network sees again.
-const CONTEXT: usize = 64;
-const RATE: i64 = 16_000;
-const STATE: [usize; 3] = [2, 1, 128];
+/// Samples a second.
+const RATE: u32 = 16_000;
 
 /// What opens and closes an utterance at the microphone.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct VadConfig {
     /// `silero_vad.onnx`.
     pub model: PathBuf,
     /// ONNX Runtime's shared library.
     pub library: PathBuf,
-    /// Whether only a held key opens the ear; otherwise speech does.
-    pub push_to_talk: bool,
-    /// When an utterance begins and ends.
-    pub endpoint: EndpointConfig,
+    /// The probability from which a window is speech, 0..=1.
+    pub threshold: f32,
+    /// The probability under which speech may have ended; lower than `threshold`, so that the verdict does not flicker.
+    pub release: f32,
+    /// How long speech must last to open an utterance, in milliseconds: a cough or a click does not.
+    pub onset_ms: u32,
+    /// How long silence must last to end one, in milliseconds. Shorter answers sooner and interrupts thinkers.
+    pub wait_ms: u32,
+    /// What is heard of the time before the first speech, in milliseconds: soft consonants lie there.
+    pub pre_roll_ms: u32,
+    /// What is kept of the silence after the last speech, in milliseconds.
+    pub tail_ms: u32,
+    /// The longest utterance, in milliseconds; it is ended even in the middle of a word.
+    pub longest_ms: u32,
+}
+
+impl Default for VadConfig {
+    fn default() -> Self {
+        Self {
+            model: PathBuf::new(),
+            library: PathBuf::new(),
+            threshold: 0.5,
+            release: 0.35,
+            onset_ms: 96,
+            wait_ms: 500,
+            pre_roll_ms: 256,
+            tail_ms: 192,
+            longest_ms: 60_000,
+        }
+    }
+}
+
+/// Milliseconds in whole windows, rounded up.
+fn windows(milliseconds: u32) -> usize {
+    milliseconds.div_ceil(WINDOW as u32 * 1000 / RATE) as usize
 }
 
 /// Tells how likely it is that somebody speaks.
@@ -36,58 +73,7 @@ pub trait Detector {
     /// # Errors
     /// [`HearingError::Vad`] when the model cannot be run.
     fn probability(&mut self, window: &[f32; WINDOW]) -> Result<f32, HearingError>;
-}
 
-/// Silero VAD, versions 5 and 6: a small recurrent network (0.3 ms a window).
-pub struct Vad {
-    session: Session,
-    state: Vec<f32>,
-    /// The context and the window, as the network takes them.
-    input: [f32; CONTEXT + WINDOW],
-}
-
-impl Vad {
-    /// Loads the model.
-    ///
-    /// # Errors
-    /// [`HearingError::Onnx`] when the library or the model is missing or damaged.
-    pub fn load(config: &VadConfig) -> Result<Self, HearingError> {
-        let session = onnx::session(&config.library, &config.model, 1)?;
-        let takes = |name: &str| session.inputs().iter().any(|input| input.name() == name);
-        if !["input", "state", "sr"].into_iter().all(takes) {
-            let reason =
-                format!("{} is not Silero VAD 5 or 6: it does not take input, state and sr", config.model.display());
-            return Err(HearingError::Vad { reason });
-        }
-        Ok(Self { session, state: vec![0.0; STATE.iter().product()], input: [0.0; CONTEXT + WINDOW] })
-    }
-
-    /// Forgets what was heard, as if newly loaded.
-    pub fn reset(&mut self) {
-        self.state.fill(0.0);
-        self.input.fill(0.0);
-    }
-
-    fn run(&mut self) -> ort::Result<f32> {
-        let outputs = self.session.run(ort::inputs![
-            "input" => TensorRef::from_array_view(([1, CONTEXT + WINDOW], &self.input[..]))?,
-            "state" => TensorRef::from_array_view((STATE, &self.state[..]))?,
-            "sr" => TensorRef::from_array_view(([1_usize; 0], &[RATE][..]))?,
-        ])?;
-        let (_, next) = outputs["stateN"].try_extract_tensor::<f32>()?;
-        self.state.copy_from_slice(next);
-        let (_, probability) = outputs["output"].try_extract_tensor::<f32>()?;
-        Ok(probability[0])
-    }
-}
-
-impl Detector for Vad {
-    fn probability(&mut self, window: &[f32; WINDOW]) -> Result<f32, HearingError> {
-        self.input.copy_within(WINDOW.., 0);
-        for (input, sample) in self.input[CONTEXT..].iter_mut().zip(window) {
-            // One NaN would stay in the recurrent state for ever.
-            *input = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
-        }
-        self.run().map_err(|error| HearingError::Vad { reason: error.to_string() })
-    }
+    /// Forgets what was heard: a gap follows.
+    fn reset(&mut self);
 }

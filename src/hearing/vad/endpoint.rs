@@ -1,63 +1,6 @@
 //! Where an utterance begins and ends, as a pure function of speech probabilities.
 
-use serde::{Deserialize, Serialize};
-
-use super::vad::WINDOW;
-
-/// Length of a window in milliseconds.
-const WINDOW_MS: u32 = WINDOW as u32 / 16;
-
-/// When an utterance begins and ends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct EndpointConfig {
-    /// The probability from which a window is speech, 0..=1.
-    pub threshold: f32,
-    /// The probability under which speech may have ended; lower than `threshold`, so that the verdict does not flicker.
-    pub release: f32,
-    /// How long speech must last to open an utterance, in milliseconds: a cough or a click does not.
-    pub onset_ms: u32,
-    /// How long silence must last to end one, in milliseconds. Shorter answers sooner and interrupts thinkers.
-    pub wait_ms: u32,
-    /// What is heard of the time before the first speech, in milliseconds: soft consonants lie there.
-    pub pre_roll_ms: u32,
-    /// What is kept of the silence after the last speech, in milliseconds.
-    pub tail_ms: u32,
-    /// The longest utterance, in milliseconds; it is ended even in the middle of a word.
-    pub longest_ms: u32,
-}
-
-impl Default for EndpointConfig {
-    fn default() -> Self {
-        Self {
-            threshold: 0.5,
-            release: 0.35,
-            onset_ms: 96,
-            wait_ms: 500,
-            pre_roll_ms: 256,
-            tail_ms: 192,
-            longest_ms: 60_000,
-        }
-    }
-}
-
-impl EndpointConfig {
-    pub(super) fn pre_roll(&self) -> usize {
-        windows(self.pre_roll_ms) as usize
-    }
-
-    pub(super) fn onset(&self) -> usize {
-        windows(self.onset_ms).max(1) as usize
-    }
-
-    pub(super) fn tail(&self) -> usize {
-        windows(self.tail_ms) as usize
-    }
-}
-
-fn windows(milliseconds: u32) -> u64 {
-    u64::from(milliseconds.div_ceil(WINDOW_MS))
-}
+use super::{VadConfig, windows};
 
 /// What a window's probability means. Windows are numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,14 +27,12 @@ pub enum Verdict {
 /// Turns a track of probabilities into utterances.
 #[derive(Clone, Debug)]
 pub struct Endpointer {
-    config: EndpointConfig,
+    config: VadConfig,
     /// The next window's number.
     next: u64,
     state: State,
     /// Whether a key is held: then only its release ends the utterance.
     held: bool,
-    /// Whether speech alone opens an utterance.
-    open: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,9 +49,9 @@ enum State {
 }
 
 impl Endpointer {
-    /// In silence, at window 0. `open` says whether speech alone opens an utterance; otherwise only [`Endpointer::hold`].
-    pub fn new(config: EndpointConfig, open: bool) -> Self {
-        Self { config, next: 0, state: State::Silent, held: false, open }
+    /// In silence, at window 0.
+    pub fn new(config: &VadConfig) -> Self {
+        Self { config: config.clone(), next: 0, state: State::Silent, held: false }
     }
 
     /// Whether an utterance is open.
@@ -123,7 +64,6 @@ impl Endpointer {
         let now = self.next;
         self.next += 1;
         match self.state {
-            State::Silent | State::Maybe { .. } if !self.open => Verdict::Silence,
             State::Silent if probability >= self.config.threshold => self.confirm(now, now),
             State::Maybe { first } if probability >= self.config.release => self.confirm(first, now),
             State::Silent | State::Maybe { .. } => {
@@ -134,8 +74,8 @@ impl Endpointer {
                 let voiced = probability >= self.config.release;
                 let last_voiced = if voiced { now } else { last_voiced };
                 self.state = State::Speaking { first, last_voiced };
-                let waited = now - last_voiced >= windows(self.config.wait_ms);
-                let long = now + 1 - first >= windows(self.config.longest_ms);
+                let waited = now - last_voiced >= windows(self.config.wait_ms) as u64;
+                let long = now + 1 - first >= windows(self.config.longest_ms) as u64;
                 if !self.held && (waited || long) { self.end(last_voiced) } else { Verdict::Speech { voiced } }
             }
         }
@@ -157,8 +97,14 @@ impl Endpointer {
         }
     }
 
+    /// Back to silence at window 0, whatever was heard; a held key stays held.
+    pub fn reset(&mut self) {
+        self.next = 0;
+        self.state = State::Silent;
+    }
+
     fn confirm(&mut self, first: u64, now: u64) -> Verdict {
-        if now + 1 - first >= self.config.onset() as u64 {
+        if now + 1 - first >= windows(self.config.onset_ms).max(1) as u64 {
             self.state = State::Speaking { first, last_voiced: now };
             Verdict::SpeechStarted { first }
         } else {
@@ -193,7 +139,7 @@ mod tests {
     }
 
     fn open() -> Endpointer {
-        Endpointer::new(EndpointConfig::default(), true)
+        Endpointer::new(&VadConfig::default())
     }
 
     #[test]
@@ -225,22 +171,22 @@ mod tests {
 
     #[test]
     fn a_monologue_is_cut_and_goes_on_as_the_next_utterance() {
-        let config = EndpointConfig { longest_ms: 3200, ..Default::default() };
-        let events = events(&mut Endpointer::new(config, true), &[(250, 1.0)]);
+        let config = VadConfig { longest_ms: 3200, ..Default::default() };
+        let events = events(&mut Endpointer::new(&config), &[(250, 1.0)]);
         let kinds: Vec<_> = events.iter().map(|(at, _)| *at).collect();
         assert_eq!(kinds, [2, 99, 102, 199, 202]);
     }
 
     #[test]
     fn a_held_key_is_the_only_end() {
-        let mut endpointer = Endpointer::new(EndpointConfig::default(), false);
-        assert_eq!(events(&mut endpointer, &[(50, 1.0)]), [], "speech alone does not open it");
+        let mut endpointer = open();
+        assert_eq!(events(&mut endpointer, &[(50, 0.0)]), []);
         assert_eq!(endpointer.hold(true), Some(Verdict::SpeechStarted { first: 50 }));
         assert_eq!(endpointer.hold(true), None);
         assert_eq!(events(&mut endpointer, &[(10, 1.0), (5000, 0.0)]), []);
         assert_eq!(endpointer.hold(false), Some(Verdict::SpeechEnded { last_voiced: 59 }));
         assert_eq!(endpointer.hold(false), None);
-        assert_eq!(events(&mut endpointer, &[(50, 1.0)]), []);
+        assert_eq!(events(&mut endpointer, &[(50, 0.0)]), []);
     }
 
     #[test]

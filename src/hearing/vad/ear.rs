@@ -2,53 +2,40 @@
 
 use std::collections::VecDeque;
 
-use super::{
-    HearingError, SpeechFrame,
-    endpoint::{Endpointer, Verdict},
-    vad::{Detector, Vad, VadConfig, WINDOW},
-};
-use crate::audio::Pcm;
+use bevy::log::error;
 
-const RATE: u32 = 16_000;
-/// Windows a frame: 96 ms, so that a long utterance does not flood the recogniser's inbox.
+use super::{Detector, Endpointer, HearingError, RATE, Silero, VadConfig, Verdict, WINDOW, windows};
+use crate::{audio::Pcm, hearing::SpeechFrame};
+
+/// Samples a frame: 96 ms, so that a long utterance does not flood the recogniser's inbox.
 const FRAME: usize = 3 * WINDOW;
 
-/// What the ear notices. Times are samples at 16 kHz since it was opened.
+/// What the ear notices.
 #[derive(Clone, Debug)]
 pub enum EarEvent {
     /// Somebody began to speak: time to open a turn and to fall silent.
-    Started {
-        /// When the speech began, a little before it was certain.
-        at: u64,
-    },
-    /// A piece of the utterance; the last one says so.
+    Started,
+    /// A piece of the utterance.
     Frame(SpeechFrame),
-    /// The utterance has ended; its last frame went ahead of this.
-    Ended(Ended),
-}
-
-/// When an utterance was over. Times are samples at 16 kHz since the ear was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// The end of the last window with speech: latencies that a person feels count from here.
-    pub last_voiced: u64,
-    /// When the ear was sure of it.
-    pub noticed: u64,
-}
-
-impl Ended {
-    /// How long the ear waited for more, in seconds.
-    pub fn waited(&self) -> f64 {
-        self.noticed.saturating_sub(self.last_voiced) as f64 / f64::from(RATE)
-    }
+    /// The utterance has ended.
+    Ended {
+        /// Its last piece.
+        frame: SpeechFrame,
+        /// How long ago the last speech was, in seconds: latencies that a person feels count from there.
+        silence: f64,
+    },
+    /// The ear was closed in the middle of the utterance: forget it.
+    Cancelled,
 }
 
 /// Cuts a stream of sound into utterances.
-pub struct Ear<D = Vad> {
+pub struct Ear<D = Silero> {
     detector: D,
     endpointer: Endpointer,
     config: VadConfig,
     held: bool,
+    /// Whether the detector has failed and that has been said.
+    deaf: bool,
     /// Samples that do not fill a window yet.
     rest: Vec<f32>,
     /// Windows before speech: the pre-roll and the onset.
@@ -57,17 +44,17 @@ pub struct Ear<D = Vad> {
     frame: Vec<f32>,
     /// Windows of a pause: sent if speech goes on, mostly dropped if not.
     pause: Vec<[f32; WINDOW]>,
-    /// Windows taken so far.
+    /// Windows taken since the last reset.
     taken: u64,
 }
 
-impl Ear<Vad> {
-    /// Opens an ear with the Silero model.
+impl Ear<Silero> {
+    /// An ear with the Silero model.
     ///
     /// # Errors
     /// [`HearingError::Onnx`] when the library or the model is missing or damaged.
-    pub fn open(config: &VadConfig) -> Result<Self, HearingError> {
-        Ok(Self::new(Vad::load(config)?, config))
+    pub fn load(config: &VadConfig) -> Result<Self, HearingError> {
+        Ok(Self::new(Silero::load(config)?, config))
     }
 }
 
@@ -76,9 +63,10 @@ impl<D: Detector> Ear<D> {
     pub fn new(detector: D, config: &VadConfig) -> Self {
         Self {
             detector,
-            endpointer: Endpointer::new(config.endpoint.clone(), !config.push_to_talk),
+            endpointer: Endpointer::new(config),
             config: config.clone(),
             held: false,
+            deaf: false,
             rest: Vec::with_capacity(WINDOW),
             before: VecDeque::new(),
             frame: Vec::with_capacity(2 * FRAME),
@@ -88,10 +76,7 @@ impl<D: Detector> Ear<D> {
     }
 
     /// Takes sound in, 16 kHz mono, any number of samples at a time.
-    ///
-    /// # Errors
-    /// [`HearingError::Vad`] when the model cannot be run; the ear may be used further, but it has missed a piece.
-    pub fn push(&mut self, pcm: &[f32]) -> Result<Vec<EarEvent>, HearingError> {
+    pub fn push(&mut self, pcm: &[f32]) -> Vec<EarEvent> {
         let mut events = Vec::new();
         let mut pcm = pcm;
         while self.rest.len() + pcm.len() >= WINDOW {
@@ -102,12 +87,28 @@ impl<D: Detector> Ear<D> {
             left.copy_from_slice(&self.rest);
             right.copy_from_slice(head);
             self.rest.clear();
-            let verdict = self.detector.probability(&window).map(|probability| self.endpointer.push(probability));
+            let probability = self.judge(&window);
+            let verdict = self.endpointer.push(probability);
             self.taken += 1;
-            self.hear(window, verdict?, &mut events);
+            self.hear(window, verdict, &mut events);
         }
         self.rest.extend_from_slice(pcm);
-        Ok(events)
+        events
+    }
+
+    /// Closes the ear until the next sound, which may come after a gap. An open utterance is cancelled.
+    pub fn reset(&mut self) -> Option<EarEvent> {
+        let cancelled = self.is_hearing().then_some(EarEvent::Cancelled);
+        if cancelled.is_some() || self.taken > 0 || !self.rest.is_empty() {
+            self.endpointer.reset();
+            self.detector.reset();
+            self.rest.clear();
+            self.before.clear();
+            self.frame.clear();
+            self.pause.clear();
+            self.taken = 0;
+        }
+        cancelled
     }
 
     /// A push-to-talk key is pressed or let go: pressing begins an utterance at once, letting go ends it at once, and in
@@ -134,11 +135,21 @@ impl<D: Detector> Ear<D> {
         self.endpointer.is_speaking()
     }
 
+    /// A detector that fails hears nothing: held keys still work.
+    fn judge(&mut self, window: &[f32; WINDOW]) -> f32 {
+        let judged = self.detector.probability(window);
+        if let (Err(error), false) = (&judged, self.deaf) {
+            error!("speech can no longer be told from silence: {error}");
+        }
+        self.deaf = judged.is_err();
+        judged.unwrap_or(0.0)
+    }
+
     fn hear(&mut self, window: [f32; WINDOW], verdict: Verdict, events: &mut Vec<EarEvent>) {
         match verdict {
             Verdict::Silence => {
                 self.before.push_back(window);
-                let kept = self.config.endpoint.pre_roll() + self.config.endpoint.onset() - 1;
+                let kept = windows(self.config.pre_roll_ms) + windows(self.config.onset_ms);
                 while self.before.len() > kept {
                     self.before.pop_front();
                 }
@@ -156,7 +167,7 @@ impl<D: Detector> Ear<D> {
             Verdict::Speech { .. } => self.pause.push(window),
             Verdict::SpeechEnded { last_voiced } => {
                 self.pause.push(window);
-                self.keep_pause(self.config.endpoint.tail());
+                self.keep_pause(windows(self.config.tail_ms));
                 self.end(last_voiced, events);
             }
         }
@@ -164,8 +175,8 @@ impl<D: Detector> Ear<D> {
 
     /// Opens an utterance that begins with window `first`, and the pre-roll ahead of it.
     fn start(&mut self, first: u64, events: &mut Vec<EarEvent>) {
-        events.push(EarEvent::Started { at: first * WINDOW as u64 });
-        let wanted = (self.taken - first.min(self.taken)) as usize + self.config.endpoint.pre_roll();
+        events.push(EarEvent::Started);
+        let wanted = (self.taken - first.min(self.taken)) as usize + windows(self.config.pre_roll_ms);
         let surplus = self.before.len().saturating_sub(wanted);
         self.frame.extend(self.before.drain(..).skip(surplus).flatten());
         self.send(events);
@@ -185,10 +196,8 @@ impl<D: Detector> Ear<D> {
     }
 
     fn end(&mut self, last_voiced: u64, events: &mut Vec<EarEvent>) {
-        events.push(EarEvent::Frame(self.take(true)));
-        let noticed = self.taken * WINDOW as u64;
-        let last_voiced = ((last_voiced + 1) * WINDOW as u64).min(noticed);
-        events.push(EarEvent::Ended(Ended { last_voiced, noticed }));
+        let silent = (self.taken.saturating_sub(last_voiced + 1) as usize) * WINDOW;
+        events.push(EarEvent::Ended { frame: self.take(true), silence: silent as f64 / f64::from(RATE) });
     }
 
     fn take(&mut self, last: bool) -> SpeechFrame {
@@ -207,20 +216,24 @@ mod tests {
         fn probability(&mut self, window: &[f32; WINDOW]) -> Result<f32, HearingError> {
             Ok(window[0])
         }
+
+        fn reset(&mut self) {}
     }
 
     fn sound(track: &[(usize, f32)]) -> Vec<f32> {
         track.iter().flat_map(|&(windows, value)| std::iter::repeat_n(value, windows * WINDOW)).collect()
     }
 
-    fn ear(push_to_talk: bool) -> Ear<FirstSample> {
-        Ear::new(FirstSample, &VadConfig { push_to_talk, ..Default::default() })
+    fn ear() -> Ear<FirstSample> {
+        Ear::new(FirstSample, &VadConfig::default())
     }
 
     /// The speech of the events' frames, and how many ended an utterance.
     fn speech(events: &[EarEvent]) -> (Vec<f32>, usize) {
-        let frames =
-            events.iter().filter_map(|event| if let EarEvent::Frame(frame) = event { Some(frame) } else { None });
+        let frames = events.iter().filter_map(|event| match event {
+            EarEvent::Frame(frame) | EarEvent::Ended { frame, .. } => Some(frame),
+            EarEvent::Started | EarEvent::Cancelled => None,
+        });
         let samples = frames.clone().flat_map(|frame| frame.pcm.samples.to_vec()).collect();
         (samples, frames.filter(|frame| frame.last).count())
     }
@@ -228,31 +241,30 @@ mod tests {
     #[test]
     fn an_utterance_has_its_pre_roll_and_a_short_tail() {
         let sound = sound(&[(40, 0.1), (20, 0.9), (40, 0.2)]);
-        let mut ear = ear(false);
+        let mut ear = ear();
         // Whatever the size of the pieces, down to ones that divide no window.
-        let events: Vec<_> = sound.chunks(357).flat_map(|piece| ear.push(piece).unwrap()).collect();
-        assert!(matches!(events[0], EarEvent::Started { at: 20_480 }), "{:?}", events[0]);
+        let events: Vec<_> = sound.chunks(357).flat_map(|piece| ear.push(piece)).collect();
+        assert!(matches!(events[0], EarEvent::Started), "{:?}", events[0]);
         let (speech, ends) = speech(&events);
         assert_eq!(ends, 1);
         let windows: Vec<f32> = speech.chunks(WINDOW).map(|window| window[0]).collect();
         assert_eq!(windows, [[0.1; 8].as_slice(), &[0.9; 20], &[0.2; 6]].concat(), "256 ms, speech, 192 ms");
-        let Some(EarEvent::Ended(ended)) = events.last() else { panic!("{events:?}") };
-        assert_eq!(*ended, Ended { last_voiced: 60 * 512, noticed: 76 * 512 });
-        assert!((ended.waited() - 0.512).abs() < 1e-9);
+        let Some(EarEvent::Ended { silence, .. }) = events.last() else { panic!("{events:?}") };
+        assert!((silence - 0.512).abs() < 1e-9, "500 ms in whole windows, not {silence} s");
     }
 
     #[test]
     fn a_pause_within_is_heard_whole() {
-        let mut ear = ear(false);
-        let events = ear.push(&sound(&[(10, 0.9), (10, 0.1), (10, 0.8), (20, 0.0)])).unwrap();
+        let mut ear = ear();
+        let events = ear.push(&sound(&[(10, 0.9), (10, 0.1), (10, 0.8), (20, 0.0)]));
         let (speech, ends) = speech(&events);
         assert_eq!((speech.len() / WINDOW, ends), (30 + 6, 1));
     }
 
     #[test]
     fn two_utterances_share_no_sample() {
-        let mut ear = ear(false);
-        let events = ear.push(&sound(&[(10, 0.9), (17, 0.1), (10, 0.9), (17, 0.1)])).unwrap();
+        let mut ear = ear();
+        let events = ear.push(&sound(&[(10, 0.9), (17, 0.1), (10, 0.9), (17, 0.1)]));
         let (speech, ends) = speech(&events);
         assert_eq!(ends, 2);
         let total = 10 + 6 + 8 + 10 + 6;
@@ -261,16 +273,26 @@ mod tests {
 
     #[test]
     fn a_held_key_hears_everything_and_ends_at_once() {
-        let mut ear = ear(true);
-        let mut events = ear.push(&sound(&[(30, 0.9)])).unwrap();
-        assert!(events.is_empty(), "speech without the key is not heard");
+        let mut ear = ear();
+        let mut events = ear.push(&sound(&[(30, 0.1)]));
+        assert!(events.is_empty());
         events.extend(ear.hold(true));
         assert!(ear.is_hearing());
-        events.extend(ear.push(&sound(&[(5, 0.9), (100, 0.0)])).unwrap());
-        events.extend(ear.push(&[0.0; 100]).unwrap());
+        events.extend(ear.push(&sound(&[(5, 0.9), (100, 0.0)])));
+        events.extend(ear.push(&[0.0; 100]));
         events.extend(ear.hold(false));
         assert!(!ear.is_hearing());
         let (speech, ends) = speech(&events);
         assert_eq!((speech.len(), ends), ((8 + 105) * WINDOW + 100, 1));
+    }
+
+    #[test]
+    fn a_closed_ear_forgets_what_it_was_hearing() {
+        let mut ear = ear();
+        assert_eq!(ear.push(&sound(&[(10, 0.9)])).len(), 4, "a start and three frames");
+        assert!(matches!(ear.reset(), Some(EarEvent::Cancelled)));
+        assert!(ear.reset().is_none());
+        let events = ear.push(&sound(&[(10, 0.9), (20, 0.0)]));
+        assert!(speech(&events) == (sound(&[(10, 0.9), (6, 0.0)]), 1));
     }
 }
