@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audio::{microphone::MicrophoneConfig, speaker::SpeakerConfig},
+    audio::{MicrophoneConfig, SpeakerConfig},
     brain::BrainConfig,
     dialogue::{persona::Persona, settings::DialogueSettings},
     hearing::{HearingConfig, vad::VadConfig},
     memory::MemoryConfig,
-    models::{self, manifest::Manifest},
+    models::{self, Manifest},
     voice::VoiceConfig,
 };
 

@@ -2,7 +2,9 @@
 
 pub mod event;
 pub mod history;
+mod animate;
 mod listen;
+pub mod microphone;
 pub mod persona;
 pub mod prompt;
 mod recall;
@@ -17,7 +19,8 @@ pub use listen::{Ask, Greet, Hush, Speech, SpeechPart};
 pub use turn::{Dialogue, Phase};
 
 use crate::{
-    audio::playback::Playback,
+    audio::Playback,
+    avatar::{Attention, Expression, LookAt, Mouth},
     dialogue::{
         event::DialogueEvent,
         history::History,
@@ -31,7 +34,7 @@ use crate::{
 ///
 /// All companions of an app share its workers. Give it a [`Persona`] of its own to make it somebody else.
 #[derive(Component, Clone, Copy, Debug, Default)]
-#[require(Name::new("Companion"), Turns, Dialogue, History, Persona, Playback)]
+#[require(Name::new("Companion"), Turns, Dialogue, History, Persona, Playback, Expression, Mouth, Attention, LookAt)]
 pub struct Companion;
 
 /// Adds the turns of all companions. Stages whose plugins are missing are done without, as far as a turn can be.
@@ -74,9 +77,12 @@ impl Plugin for DialoguePlugin {
                         .in_set(CompanionSystems::Listen),
                     (recall::take_recollections, recall::recall).chain().in_set(CompanionSystems::Recall),
                     (think::think, think::take_tokens).chain().in_set(CompanionSystems::Think),
-                    (speak::say, speak::take_speech, speak::follow).chain().in_set(CompanionSystems::Speak),
+                    (speak::say, speak::take_speech, speak::follow, animate::attend, animate::move_lips)
+                        .chain()
+                        .in_set(CompanionSystems::Speak),
                 ),
             )
+            .add_observer(animate::express)
             .add_systems(PostUpdate, turn::remember.in_set(CompanionSystems::Flush));
         if app.is_plugin_added::<AssetPlugin>() {
             app.init_asset::<Persona>().register_asset_loader(PersonaLoader).add_systems(Update, reload_personas);

@@ -41,7 +41,7 @@ pub mod worker;
 use bevy::app::{PluginGroup, PluginGroupBuilder};
 
 use crate::{
-    audio::{AudioPlugin, speaker::SpeakerBackend},
+    audio::{AudioPlugin, SpeakerBackend},
     avatar::AvatarPlugin,
     brain::BrainPlugin,
     config::Config,
@@ -112,7 +112,7 @@ impl CompanionPlugins {
     }
 
     /// Plays to no device, at the speed of speech, and keeps what was played (see
-    /// [`Speaker::recording`](audio::speaker::Speaker::recording)).
+    /// [`Speaker::take_recording`](audio::Speaker::take_recording)).
     pub fn recording(mut self) -> Self {
         self.config.speaker.backend = SpeakerBackend::Null;
         self.config.speaker.record = true;
@@ -123,6 +123,7 @@ impl CompanionPlugins {
 impl PluginGroup for CompanionPlugins {
     fn build(self) -> PluginGroupBuilder {
         let config = self.config.with_model_paths();
+        let open = config.dialogue.open_microphone;
         let mut group = PluginGroupBuilder::start::<Self>()
             .add(AudioPlugin { speaker: config.speaker })
             .add(AvatarPlugin)
@@ -136,7 +137,7 @@ impl PluginGroup for CompanionPlugins {
             group = group.add(HearingPlugin { config: config.hearing });
         }
         if self.microphone {
-            group = group.add(MicrophonePlugin { microphone: config.microphone, vad: config.vad });
+            group = group.add(MicrophonePlugin { open, microphone: config.microphone, vad: config.vad });
         }
         group
     }

@@ -15,7 +15,7 @@ use bevy::{prelude::*, time::TimeUpdateStrategy};
 
 use crate::{
     CompanionPlugins,
-    audio::speaker::SpeakerBackend,
+    audio::SpeakerBackend,
     brain::{self, BrainConfig},
     config::Config,
     dialogue::{Companion, persona::Persona},
@@ -32,7 +32,7 @@ pub const TICK: Duration = Duration::from_millis(10);
 pub fn scripted(script: &Script) -> Config {
     let lines = script.turns.iter().filter_map(|turn| turn.hears.clone()).collect();
     let rules =
-        script.brain.iter().map(|rule| brain::scripted::Rule { when: rule.when.clone(), reply: rule.reply.clone() });
+        script.brain.iter().map(|rule| brain::scripted::Rule { contains: rule.when.clone(), reply: rule.reply.clone() });
     let mut config = Config {
         hearing: HearingConfig::Scripted(hearing::scripted::ScriptedConfig { lines }),
         memory: MemoryConfig::Scripted(memory::scripted::ScriptedConfig::default()),

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use crate::{
     CompanionPlugins,
     app::{headless, spawn_companion},
-    audio::{Pcm, resample, speaker::Speaker},
+    audio::{Pcm, Speaker, resample},
     brain::Brain,
     config::{Config, ConfigError},
     dialogue::{
@@ -122,25 +122,21 @@ impl Session {
     }
 
     /// Lets her hear a whole utterance at once.
-    ///
-    /// # Errors
-    /// [`SessionError::Speech`] when the sound has no usable rate.
-    pub fn hear(&mut self, pcm: &Pcm) -> Result<(), SessionError> {
-        let pcm = resample(pcm, 16_000).map_err(|error| SessionError::Speech(error.to_string()))?;
+    pub fn hear(&mut self, pcm: &Pcm) {
+        let pcm = resample(pcm, 16_000);
         let frame = SpeechFrame { pcm, last: true };
         for part in [SpeechPart::Started, SpeechPart::Frame(frame), SpeechPart::Ended { silence: 0.0 }] {
             self.app.world_mut().write_message(Speech { companion: self.companion, part });
         }
-        Ok(())
     }
 
     /// Speaks to her as into a microphone: at the speed of speech, through voice activity detection, followed by silence.
     ///
     /// # Errors
-    /// [`SessionError::Speech`] when the sound has no usable rate or the detector cannot be loaded.
+    /// [`SessionError::Speech`] when the detector cannot be loaded.
     pub fn speak(&mut self, pcm: &Pcm, config: &Config) -> Result<(), SessionError> {
         let failed = |error: &dyn std::fmt::Display| SessionError::Speech(error.to_string());
-        let pcm = resample(pcm, 16_000).map_err(|error| failed(&error))?;
+        let pcm = resample(pcm, 16_000);
         let mut ear = Ear::load(&config.vad).map_err(|error| failed(&error))?;
         let (part, parts) = unbounded();
         let speak = move || {
@@ -225,8 +221,8 @@ impl Session {
     }
 
     /// Everything played since recording was asked for.
-    pub fn recording(&self) -> Option<Pcm> {
-        self.app.world().get_resource::<Speaker>().and_then(Speaker::recording)
+    pub fn take_recording(&mut self) -> Option<Pcm> {
+        self.app.world_mut().get_resource_mut::<Speaker>()?.take_recording()
     }
 }
 

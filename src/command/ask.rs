@@ -51,7 +51,7 @@ pub fn run(args: &AskArgs, context: &Context) -> CommandResult {
     context.say("loading…");
     session.wait_until_ready()?;
     match (&question, &args.text) {
-        (Some(pcm), _) => session.hear(pcm)?,
+        (Some(pcm), _) => session.hear(pcm),
         (None, text) => session.ask(text.as_deref().unwrap_or_default()),
     }
     let mut frames = args.frames.as_ref().map(|_| Frames::default());
@@ -62,7 +62,7 @@ pub fn run(args: &AskArgs, context: &Context) -> CommandResult {
         }
     })?;
     session.finish_remembering()?;
-    if let (Some(path), Some(recording)) = (&args.out, session.recording()) {
+    if let (Some(path), Some(recording)) = (&args.out, session.take_recording()) {
         audio::write_wav(path, &recording)?;
         context.say(&format!("answer: {}", path.display()));
     }

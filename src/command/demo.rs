@@ -49,7 +49,7 @@ pub fn run(args: &DemoArgs, context: &Context) -> CommandResult {
     session.finish_remembering()?;
 
     let answer = args.out.join("answer.wav");
-    if let Some(recording) = session.recording() {
+    if let Some(recording) = session.take_recording() {
         audio::write_wav(&answer, &recording)?;
         context.say(&format!("her answer: {} ({:.1} s)", answer.display(), recording.seconds()));
     }

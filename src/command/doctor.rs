@@ -32,7 +32,9 @@ enum State {
 
 /// Runs the command.
 pub fn run(_: &DoctorArgs, context: &Context) -> CommandResult {
-    let mut findings = vec![configuration(context), display(), gpu(), microphone(), speaker()];
+    let mut findings = vec![configuration(context), display(), gpu()];
+    findings.push(sound("microphone", audio::Direction::Input));
+    findings.push(sound("speaker", audio::Direction::Output));
     findings.extend(starter_models());
     findings.push(memories());
     findings.push(ram());
@@ -104,17 +106,10 @@ fn gpu() -> Finding {
     finding("GPU", State::Lacking, "this build draws nothing (no `window` feature)")
 }
 
-fn microphone() -> Finding {
-    match audio::microphone::default_device() {
-        Ok(name) => finding("microphone", State::Good, name),
-        Err(error) => finding("microphone", State::Lacking, error.to_string()),
-    }
-}
-
-fn speaker() -> Finding {
-    match audio::speaker::default_device() {
-        Ok(name) => finding("speaker", State::Good, name),
-        Err(error) => finding("speaker", State::Lacking, error.to_string()),
+fn sound(what: &'static str, direction: audio::Direction) -> Finding {
+    match audio::default_device(direction) {
+        Ok(name) => finding(what, State::Good, name),
+        Err(error) => finding(what, State::Lacking, error.to_string()),
     }
 }
 

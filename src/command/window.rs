@@ -22,7 +22,7 @@ fn missing() -> Vec<&'static str> {
     if !has_display() {
         missing.push("display");
     }
-    if audio::speaker::default_device().is_err() {
+    if audio::default_device(audio::Direction::Output).is_err() {
         missing.push("sound card");
     }
     missing

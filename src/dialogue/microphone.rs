@@ -13,7 +13,7 @@ use bevy::prelude::*;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::{
-    audio::microphone::{Microphone, MicrophoneConfig, MicrophoneEvent},
+    audio::{Microphone, MicrophoneConfig, MicrophoneEvent},
     dialogue::{
         listen::{Speech, SpeechPart},
         turn::{Dialogue, Phase},
@@ -40,6 +40,8 @@ pub struct MicrophoneControl {
 /// Opens the microphone on threads of its own and turns what is said into [`Speech`].
 #[derive(Clone, Debug, Default)]
 pub struct MicrophonePlugin {
+    /// Whether it is open at the start; otherwise only the push-to-talk key opens it.
+    pub open: bool,
     /// Which microphone.
     pub microphone: MicrophoneConfig,
     /// What tells speech from silence.
@@ -48,7 +50,7 @@ pub struct MicrophonePlugin {
 
 impl Plugin for MicrophonePlugin {
     fn build(&self, app: &mut App) {
-        app.insert_resource(MicrophoneControl { open: self.microphone.open, ..default() })
+        app.insert_resource(MicrophoneControl { open: self.open, ..default() })
             .insert_resource(Line::open(self.microphone.clone(), self.vad.clone()))
             .add_systems(Update, (steer, hear).chain().before(CompanionSystems::Listen));
     }
@@ -120,7 +122,7 @@ impl Listener {
         });
         let microphone = microphone.map_err(|error| error.to_string())?;
         loop {
-            for event in microphone.events() {
+            for event in microphone.events().try_iter() {
                 let _ = self.report.send(Report::Device(event));
             }
             let waited = closed.recv_timeout(Duration::from_millis(100));

@@ -13,12 +13,14 @@ pub struct DialogueSettings {
     pub recollections: usize,
     /// How many bytes of past turns a prompt may hold before the older half is dropped.
     pub history_characters: usize,
+    /// Whether the microphone is open at the start; otherwise only the push-to-talk key opens it.
+    pub open_microphone: bool,
     /// How the brain draws its tokens.
     pub sampling: Sampling,
 }
 
 impl Default for DialogueSettings {
     fn default() -> Self {
-        Self { recollections: 4, history_characters: 4000, sampling: Sampling::default() }
+        Self { recollections: 4, history_characters: 4000, open_microphone: true, sampling: Sampling::default() }
     }
 }

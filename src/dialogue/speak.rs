@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 
 use crate::{
-    audio::playback::Heard,
+    audio::Heard,
     dialogue::{
         event::Fact,
         turn::{Chronicle, Talk, submit_all},
@@ -60,7 +60,7 @@ pub(super) fn take_speech(
 /// Follows the playback cursor: subtitles and emotions come with the sound, and the turn ends with it.
 pub(super) fn follow(mut companions: Query<Talk>, mut chronicle: Chronicle) {
     for mut talk in &mut companions {
-        let heard: Vec<_> = talk.playback.drain_heard().collect();
+        let heard: Vec<_> = talk.playback.news().collect();
         for moment in heard {
             if let Heard::SentenceStarted(sentence) = moment {
                 chronicle.sentence_started(&mut talk, sentence);

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, ops::Range, time::Duration};
 use bevy::{ecs::query::QueryData, ecs::system::SystemParam, prelude::*, time::Real};
 
 use crate::{
-    audio::playback::Playback,
+    audio::Playback,
     brain::{
         Usage,
         reply::{ReplyParser, Sentence},
@@ -223,7 +223,7 @@ impl Chronicle<'_, '_> {
 
     /// Stops a turn where it stands; the turn and what was heard of its reply, when she was already answering.
     fn cut(&mut self, talk: &mut TalkItem<'_, '_>) -> Option<(TurnId, String)> {
-        let played = talk.playback.stop();
+        let played = talk.playback.stop().map(|cursor| (cursor.sentence, cursor.text));
         let mut turn = talk.dialogue.turn.take()?;
         talk.turns.begin();
         turn.exchange.heard = heard(&turn.sentences, played.max(turn.shown));

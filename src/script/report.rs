@@ -60,7 +60,8 @@ pub fn write_junit(path: &Path, outcomes: &[Outcome]) -> Result<(), ScriptError>
                 status.set_message(error.to_string());
                 suite.add_test_case(TestCase::new(outcome.name.clone(), status));
             }
-            Ok(turns) => suite.add_test_cases(turns.iter().enumerate().map(|(index, turn)| {
+            Ok(turns) => {
+                suite.add_test_cases(turns.iter().enumerate().map(|(index, turn)| {
                 let mut status = TestCaseStatus::success();
                 if !turn.unmet.is_empty() {
                     status = TestCaseStatus::non_success(NonSuccessKind::Failure);
@@ -69,8 +70,9 @@ pub fn write_junit(path: &Path, outcomes: &[Outcome]) -> Result<(), ScriptError>
                 let mut case = TestCase::new(format!("{} · turn {}: {}", outcome.name, index + 1, turn.said), status);
                 case.set_time(outcome.taken / turns.len().max(1) as u32);
                 case
-            })),
-        };
+            }));
+            }
+        }
         suite.set_time(outcome.taken);
         report.add_test_suite(suite);
     }

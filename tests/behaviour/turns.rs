@@ -124,7 +124,7 @@ fn a_newer_question_takes_the_older_one_back() {
 fn a_host_may_replace_any_plugin() {
     let script = Script::new("replaced").replies("[平静]旧的。");
     let mut app = App::new();
-    let rules = vec![brain::scripted::Rule { when: String::new(), reply: "[惊讶]新的！".into() }];
+    let rules = vec![brain::scripted::Rule { contains: String::new(), reply: "[惊讶]新的！".into() }];
     let mine = BrainConfig::Scripted(brain::scripted::ScriptedConfig { rules, ..Default::default() });
     let plugins = CompanionPlugins::from(testing::scripted(&script)).without_microphone().build();
     app.add_plugins(MinimalPlugins).add_plugins(plugins.set(brain::BrainPlugin { config: mine }));
