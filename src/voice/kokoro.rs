@@ -93,7 +93,9 @@ pub enum KokoroError {
     #[error(transparent)]
     Text(#[from] TextError),
     /// The graph is not the converted one.
-    #[error("{path} takes {inputs}, not `range` and `pitch` besides: run `companion models pull kokoro-82m` to convert it anew")]
+    #[error(
+        "{path} takes {inputs}, not `range` and `pitch` besides: run `companion models pull kokoro-82m` to convert it anew"
+    )]
     Graph {
         /// The graph's file.
         path: PathBuf,

@@ -97,7 +97,8 @@ impl Style {
 
     /// The style of a cue: its emotion's, as far as its intensity goes.
     pub fn of(cue: Cue) -> Self {
-        let (style, share) = (Self::table(cue.emotion), if cue.intensity.is_nan() { 1.0 } else { cue.intensity.clamp(0.0, 1.0) });
+        let (style, share) =
+            (Self::table(cue.emotion), if cue.intensity.is_nan() { 1.0 } else { cue.intensity.clamp(0.0, 1.0) });
         Self {
             partner: style.partner,
             weight: style.weight * share,

@@ -239,3 +239,60 @@ fn prune(graph: &mut Graph) {
     graph.node.retain(|node| node.output.iter().any(|name| needed.contains(name)));
     graph.initializer.retain(|tensor| needed.contains(tensor.name()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_becomes_one_operation_on_the_weights_it_stood_for() {
+        let eight_bits = |name: &str, dims: &[i64], values: &[i32]| Tensor {
+            dims: dims.into(),
+            data_type: Some(graph::INT8),
+            int32_data: values.into(),
+            name: Some(name.into()),
+            ..Tensor::default()
+        };
+        let named = |op: &str, input: &[&str], output: &[&str]| Node {
+            output: output.iter().map(|&name| name.into()).collect(),
+            ..Node::new(op, input, output[0])
+        };
+        let mut graph = Graph {
+            node: vec![
+                named("DynamicQuantizeLinear", &["x"], &["q", "s", "z"]),
+                named("MatMulInteger", &["q", "w", "z", "wz"], &["i"]),
+                named("Cast", &["i"], &["c"]),
+                named("Mul", &["s", "ws"], &["ss"]),
+                named("Mul", &["c", "ss"], &[PITCH]),
+                named("Neg", &[PITCH], &["audio"]),
+            ],
+            initializer: vec![
+                eight_bits("w", &[2, 2], &[1, 2, 3, 4]),
+                eight_bits("wz", &[2], &[0, 1]),
+                Tensor::float("ws", &[2], &[0.5, 2.0]),
+            ],
+            output: vec![ValueInfo::scalar("audio")],
+            ..Graph::default()
+        };
+        dequantise(&mut graph, &mut |_| ()).unwrap();
+        let kinds: Vec<&str> = graph.node.iter().map(Node::op_type).collect();
+        assert_eq!(kinds, ["MatMul", "Neg"]);
+        assert_eq!(graph.initializer[0].values().unwrap(), [0.5, 2.0, 1.5, 6.0]);
+        open_intonation(&mut graph).unwrap();
+        assert_eq!(graph.node.last().unwrap().input, [PITCH]);
+        assert_eq!(graph.input.len(), 2);
+    }
+
+    #[test]
+    fn damaged_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let convert = |bytes: &[u8]| {
+            std::fs::write(folder.path().join("model.int8.onnx"), bytes).unwrap();
+            convert(folder.path(), folder.path(), &mut |_| ()).unwrap_err()
+        };
+        assert!(matches!(convert(b"not a model at all"), ConvertError::Malformed { .. }));
+        assert!(matches!(convert(b""), ConvertError::Malformed { .. }));
+        // A field of a newer schema: number 31, one byte.
+        assert!(matches!(convert(&[0xf8, 0x01, 0x01]), ConvertError::Unsupported { .. }));
+    }
+}

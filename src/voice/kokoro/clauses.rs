@@ -41,14 +41,16 @@ pub fn clauses(text: &str) -> Vec<Clause> {
     let mut clauses = Vec::new();
     let (mut start, mut pause) = (0, Pause::None);
     let characters: Vec<(usize, char)> = text.char_indices().collect();
-    for (at, &(_, character)) in characters.iter().enumerate() {
-        let before = at.checked_sub(1).map(|at| characters[at].1);
+    for (at, &(byte, character)) in characters.iter().enumerate() {
         let after = characters.get(at + 1).map(|&(_, next)| next);
-        if let Some(mark) = pause_of(before, character, after) {
+        if let Some(mark) = pause_of(&text[..byte], character, after) {
             // Of several marks the strongest counts: "?!", "。”".
             pause = if mark.seconds() > pause.seconds() { mark } else { pause };
         }
-        let closes = after.is_some_and(|next| next.is_whitespace() || is_closing(next) || pause_of(None, next, None).is_some());
+        let closes = after.is_some_and(|next| {
+            let closing = is_closing(next) && !character.is_whitespace();
+            next.is_whitespace() || closing || pause_of("", next, None).is_some()
+        });
         if pause != Pause::None && !closes {
             let end = after.map_or(text.len(), |_| characters[at + 1].0);
             clauses.push(Clause { text: start..end, pause });
@@ -70,24 +72,35 @@ pub fn halves(text: &str, range: &Range<usize>) -> Option<[Range<usize>; 2]> {
         let inside = clause.char_indices().filter(move |&(_, c)| !weak || c.is_whitespace() || c == '、');
         inside.map(|(at, character)| at + character.len_utf8()).filter(|&at| at < clause.len())
     };
-    let cut = cuts(true).min_by_key(distance).filter(|at| distance(at) < middle / 2).or_else(|| cuts(false).min_by_key(distance))?;
+    let cut = cuts(true)
+        .min_by_key(distance)
+        .filter(|at| distance(at) < middle / 2)
+        .or_else(|| cuts(false).min_by_key(distance))?;
     Some([range.start..range.start + cut, range.start + cut..range.end])
 }
 
-fn pause_of(before: Option<char>, character: char, after: Option<char>) -> Option<Pause> {
-    // "3.14", "10:30", "1,000", "e.g.": a mark inside a word or number is none.
-    let free = after.is_none_or(|next| next.is_whitespace() || is_closing(next) || !next.is_alphanumeric() || !next.is_ascii());
+fn pause_of(before: &str, character: char, after: Option<char>) -> Option<Pause> {
+    // "3.14", "10:30", "1,000": a mark inside a word or number is none.
+    let free = after.is_none_or(|next| !next.is_ascii_alphanumeric());
     match character {
         '。' | '！' | '？' | '…' | '\n' => Some(Pause::Long),
         '；' | '：' | '—' => Some(Pause::Medium),
         '，' => Some(Pause::Short),
-        // "J. Smith" and "U.S. Army" run on.
-        '.' if free && !before.is_some_and(char::is_uppercase) => Some(Pause::Long),
+        '.' if free && !is_abbreviation(before) => Some(Pause::Long),
         '!' | '?' if free => Some(Pause::Long),
         ';' | ':' if free => Some(Pause::Medium),
         ',' if free => Some(Pause::Short),
         _ => None,
     }
+}
+
+/// Whether the dot after `before` belongs to its word: "J. Smith", "U.S. Army", "e.g. this", "Mr. Fox".
+fn is_abbreviation(before: &str) -> bool {
+    const ABBREVIATIONS: &[&str] = &["Mr", "Mrs", "Ms", "Dr", "Prof", "St", "vs", "No", "Jr", "Sr", "approx"];
+    let word = before.rsplit(|c: char| c.is_whitespace() || matches!(c, '(' | '"' | '“')).next().unwrap_or_default();
+    let initial = word.chars().count() == 1 && word != "I" && word.chars().all(char::is_uppercase);
+    let dotted = word.split('.').count() > 1 && word.split('.').all(|part| part.chars().count() == 1);
+    initial || dotted || ABBREVIATIONS.contains(&word)
 }
 
 fn is_closing(character: char) -> bool {

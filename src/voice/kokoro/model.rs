@@ -118,12 +118,13 @@ impl Model {
 }
 
 fn infer(session: &mut Session, tokens: &[i64], delivery: &Delivery, options: &RunOptions) -> ort::Result<Vec<f32>> {
+    let [speed, range, pitch] = [[delivery.speed], [delivery.range], [delivery.pitch]];
     let inputs = ort::inputs![
         "tokens" => TensorRef::from_array_view(([1, tokens.len()], tokens))?,
         "style" => TensorRef::from_array_view(([1, STYLE], &delivery.style[..]))?,
-        "speed" => TensorRef::from_array_view(([1], &[delivery.speed][..]))?,
-        "range" => TensorRef::from_array_view(([1], &[delivery.range][..]))?,
-        "pitch" => TensorRef::from_array_view(([1], &[delivery.pitch][..]))?,
+        "speed" => TensorRef::from_array_view(([1], &speed[..]))?,
+        "range" => TensorRef::from_array_view(([1], &range[..]))?,
+        "pitch" => TensorRef::from_array_view(([1], &pitch[..]))?,
     ];
     let outputs = session.run_with_options(inputs, options)?;
     let (_, samples) = outputs["audio"].try_extract_tensor::<f32>()?;

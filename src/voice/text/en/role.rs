@@ -137,7 +137,11 @@ impl Setting<'_> {
             return Role::Adjective;
         }
         if BE.contains(&last) {
-            return if self.follows("by") || matches!(word, "read" | "wound") { Role::Participle } else { Role::Adjective };
+            return if self.follows("by") || matches!(word, "read" | "wound") {
+                Role::Participle
+            } else {
+                Role::Adjective
+            };
         }
         if DETERMINERS.contains(&last) || last.ends_with("'s") {
             return if self.is_noun_next(next) { Role::Attribute } else { Role::Noun };
