@@ -192,10 +192,10 @@ fn pipeline(name: &str) -> Result<Option<Pipeline>, String> {
         "qwen2" | "deepseek-r1-qwen" => (Some(NFC.into()), split(&pattern(r"\p{N}"))?, false),
         "llama-bpe" | "llama3" | "llama-v3" | "smaug-bpe" => (None, split(&pattern(r"\p{N}{1,3}"))?, true),
         "smollm" => {
-            let splits = vec![Digits::new(true).into(), ByteLevel::new(false, true, false).into()];
+            let splits = vec![Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
             (None, Sequence::new(splits).into(), false)
         }
-        "gpt-2" | "default" => (None, ByteLevel::new(false, true, false).into(), false),
+        "gpt-2" | "default" => (None, ByteLevel::new(false, true, true).into(), false),
         _ => return Ok(None),
     }))
 }
