@@ -177,3 +177,6 @@ fn size_of(folder: &Path) -> u64 {
     };
     entries.flatten().map(size).sum()
 }
+
+#[cfg(all(test, unix))]
+mod tests;
