@@ -41,7 +41,11 @@ pub fn convert(raw: &Path, out: &Path, progress: &mut dyn FnMut(f32)) -> Result<
     candle_core::safetensors::save(&tensors, &target)
         .map_err(|error| ConvertError::io(&target)(std::io::Error::other(error)))?;
     write_json(&out.join("tokenizer.json"), &tokenizer(&packed))?;
-    write_json(&out.join("config.json"), &config(&packed))?;
+    let settings = out.join("config.json");
+    write_json(&settings, &config(&packed))?;
+    // The weights' writer makes a file for its owner alone; they are no more secret than the rest.
+    let permissions = fs::metadata(&settings).map_err(ConvertError::io(&settings))?.permissions();
+    fs::set_permissions(&target, permissions).map_err(ConvertError::io(&target))?;
     progress(1.0);
     Ok(())
 }
@@ -148,7 +152,8 @@ fn tokenizer(packed: &Packed) -> Value {
     };
     let named = |id: usize| json!({ "id": pieces[id].0, "ids": [id], "tokens": [pieces[id].0] });
     let sequence = |id: &str| json!({ "Sequence": { "id": id, "type_id": 0 } });
-    let [begin, end] = [header.begin, header.end].map(|id| json!({ "SpecialToken": { "id": token(id)[0], "type_id": 0 } }));
+    let [begin, end] =
+        [header.begin, header.end].map(|id| json!({ "SpecialToken": { "id": token(id)[0], "type_id": 0 } }));
     let mut specials = vec![header.begin, header.pad, header.end, header.unknown];
     specials.sort_unstable();
     json!({

@@ -18,7 +18,8 @@ pub(super) fn encode(map: &[(char, String)]) -> String {
     let mut root = Node::default();
     for (from, to) in map {
         let mut utf8 = [0; 4];
-        let node = from.encode_utf8(&mut utf8).bytes().fold(&mut root, |node, byte| node.children.entry(byte).or_default());
+        let node =
+            from.encode_utf8(&mut utf8).bytes().fold(&mut root, |node, byte| node.children.entry(byte).or_default());
         node.value = Some(replacements.len() as u32);
         replacements.extend(to.bytes().chain([0]));
     }

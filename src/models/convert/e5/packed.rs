@@ -250,9 +250,10 @@ impl<'a> Reader<'a, '_> {
                 1 if count % BLOCK == 0 => (Dtype::Q4_0, (count / BLOCK * BLOCK_BYTES) as u64),
                 other => return Err(self.malformed(format!("tensor {name} has type {other} and {count} elements"))),
             };
-            let bytes = offset.checked_add(length).filter(|_| length == expected).and_then(|end| {
-                self.bytes.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?)
-            });
+            let bytes = offset
+                .checked_add(length)
+                .filter(|_| length == expected)
+                .and_then(|end| self.bytes.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?));
             let bytes = bytes.ok_or_else(|| {
                 let whole = self.bytes.len();
                 self.malformed(format!(
