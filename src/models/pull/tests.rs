@@ -337,6 +337,19 @@ fn only_what_is_damaged_is_fetched_again() {
 }
 
 #[test]
+fn what_verifying_finds_is_repaired() {
+    let (rig, mut shelf) = (Rig::new(), shelf());
+    rig.pull(&["duet"], &mut shelf);
+    fs::write(rig.root.path().join("duet/tune.bin"), "ham").unwrap();
+    assert_eq!(rig.pull(&["duet"], &mut shelf).present, ["duet"], "its size is right");
+    rig.folder().verify(rig.manifest.get("duet").unwrap(), &mut |_| ());
+    shelf.asked.clear();
+    rig.pull(&["duet"], &mut shelf);
+    assert_eq!((shelf.asked, rig.read("duet/tune.bin").as_str()), (vec!["@music/three".to_owned()], "hum"));
+    assert!(rig.folder().locate("duet").is_ok());
+}
+
+#[test]
 fn a_package_of_two_models_is_fetched_once() {
     let (rig, mut shelf) = (Rig::new(), shelf());
     let outcome = rig.pull(&["duet", "solo"], &mut shelf);
