@@ -6,6 +6,8 @@ mod brain;
 mod hearing;
 #[path = "behaviour/layout.rs"]
 mod layout;
+#[path = "behaviour/mandarin.rs"]
+mod mandarin;
 #[path = "behaviour/turns.rs"]
 mod turns;
 #[path = "behaviour/voice.rs"]
