@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bevy::prelude::*;
 
 pub use self::{
-    device::{Direction, device_names},
+    device::{Direction, default_device, device_names},
     envelope::{Envelope, envelope},
     microphone::{Microphone, MicrophoneConfig, MicrophoneEvent},
     playback::Playback,

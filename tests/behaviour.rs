@@ -1,15 +1,11 @@
 //! Behaviours of whole companions, one module each.
 
-#[path = "behaviour/audio.rs"]
-mod audio;
 #[path = "behaviour/brain.rs"]
 mod brain;
 #[path = "behaviour/hearing.rs"]
 mod hearing;
 #[path = "behaviour/layout.rs"]
 mod layout;
-#[path = "behaviour/models.rs"]
-mod models;
 #[path = "behaviour/turns.rs"]
 mod turns;
 #[path = "behaviour/voice.rs"]

@@ -59,6 +59,14 @@ pub fn device_names(direction: Direction) -> Vec<String> {
     devices.filter(|device| direction.can(device)).map(|device| format!("{}: {device}", id(&device))).collect()
 }
 
+/// The name of the system's default device, when it can be used.
+///
+/// # Errors
+/// [`AudioError::NoDevice`] and [`AudioError::Device`], with what to do.
+pub fn default_device(direction: Direction) -> Result<String, AudioError> {
+    find(direction, None).map(|found| found.name)
+}
+
 fn id(device: &Device) -> String {
     device.id().map(|id| id.id().to_owned()).unwrap_or_default()
 }

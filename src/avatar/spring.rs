@@ -84,7 +84,10 @@ mod tests {
                 let mut spring = Spring { position: 3.0, velocity: -40.0 };
                 for _ in 0..2_000 {
                     spring.advance(1.0, 2.0, damping, seconds);
-                    assert!(spring.position.is_finite() && spring.position.abs() < 12.0, "{damping} {seconds} {spring:?}");
+                    assert!(
+                        spring.position.is_finite() && spring.position.abs() < 12.0,
+                        "{damping} {seconds} {spring:?}"
+                    );
                 }
             }
         }

@@ -137,7 +137,10 @@ fn memories() -> Finding {
 const RAM_NEEDED: u64 = 2 << 30;
 
 fn ram() -> Finding {
-    let mut system = sysinfo::System::new();
+    let mut system = match sysinfo::System::new() {
+        Ok(system) => system,
+        Err(error) => return finding("memory", State::Lacking, format!("the system does not tell: {error}")),
+    };
     system.refresh_memory();
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     let free = system.available_memory();

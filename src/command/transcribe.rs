@@ -30,7 +30,7 @@ pub struct TranscribeArgs {
 
 /// Runs the command.
 pub fn run(args: &TranscribeArgs, context: &Context) -> CommandResult {
-    let speech = resample(&audio::read_wav(&args.audio)?, 16_000)?;
+    let speech = resample(&audio::read_wav(&args.audio)?, 16_000);
     let mut config = match context.config()?.hearing {
         HearingConfig::Whisper(config) => config,
         HearingConfig::Scripted(_) => WhisperConfig::default(),

@@ -1,7 +1,5 @@
 //! `companion` without a command: the window, or the headless demonstration where there can be none.
 
-use std::process::ExitCode;
-
 use bevy_companion::audio;
 
 use super::{CommandResult, Context, demo};
@@ -38,8 +36,8 @@ pub fn has_display() -> bool {
 fn open(context: &Context) -> CommandResult {
     use bevy::app::AppExit;
     match bevy_companion::app::windowed(&context.config()?)?.run() {
-        AppExit::Success => Ok(ExitCode::SUCCESS),
-        AppExit::Error(code) => Ok(ExitCode::from(code.get())),
+        AppExit::Success => Ok(std::process::ExitCode::SUCCESS),
+        AppExit::Error(code) => Ok(std::process::ExitCode::from(code.get())),
     }
 }
 

@@ -106,11 +106,12 @@ fn a_folder_is_judged_by_its_files_and_its_record() {
 
     let sha256 = digest::of_bytes(b"abc");
     let files = vec![InstalledFile { path: "model.bin".into(), size: 3, sha256 }];
-    Installed { manifest: model.digest(), files: files.clone() }.write(&place).unwrap();
+    let damaged = Vec::new();
+    Installed { manifest: model.digest(), damaged: damaged.clone(), files: files.clone() }.write(&place).unwrap();
     assert_eq!(folder.state(model), State::Installed { bytes: 3 });
     fs::write(place.join("model.bin"), "abcd").unwrap();
     assert!(matches!(folder.locate("echo"), Err(ModelError::Damaged { .. })));
-    Installed { manifest: "older".into(), files }.write(&place).unwrap();
+    Installed { manifest: "older".into(), damaged, files }.write(&place).unwrap();
     assert!(matches!(folder.locate("echo"), Err(ModelError::Outdated { .. })));
 }
 
@@ -128,6 +129,7 @@ fn verifying_reads_every_byte() {
     assert_eq!(fault_of("abc"), None);
     assert_eq!(fault_of("abcd"), Some(Fault::Size { expected: 3, found: 4 }));
     assert!(matches!(fault_of("abd"), Some(Fault::Hash { .. })));
+    assert!(matches!(folder.locate("echo"), Err(ModelError::Damaged { .. })), "what was found is remembered");
     fs::remove_file(folder.path(model).join("model.bin")).unwrap();
     assert!(matches!(folder.verify(model, &mut |_| ())[0].fault, Some(Fault::Unreadable(_))));
 }

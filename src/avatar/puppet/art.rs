@@ -167,7 +167,10 @@ impl Art {
             for column in 0..band.columns as u32 {
                 for row in 0..face::ROWS as u32 - 1 {
                     let corner = self.vertices as u32 + column * face::ROWS as u32 + row;
-                    self.add_cell([corner, corner + face::ROWS as u32, corner + 1, corner + face::ROWS as u32 + 1], band.mirrored);
+                    self.add_cell(
+                        [corner, corner + face::ROWS as u32, corner + 1, corner + face::ROWS as u32 + 1],
+                        band.mirrored,
+                    );
                 }
             }
             self.vertices += (band.columns + 1) * face::ROWS;
@@ -195,17 +198,18 @@ impl Art {
             if !picture.is_seen([low.x, low.y, high.x, high.y]) {
                 continue;
             }
-            let corners = [(column, row), (column + 1, row), (column, row + 1), (column + 1, row + 1)].map(|(column, row)| {
-                *known.entry((column, row)).or_insert_with(|| {
-                    let uv = [
-                        place[0] + place[2] * column as f32 / columns as f32,
-                        place[1] + place[3] * row as f32 / rows as f32,
-                    ];
-                    self.rest.push(rest(layer, corner(column, row), uv, &warp));
-                    self.vertices += 1;
-                    self.vertices as u32 - 1
-                })
-            });
+            let corners =
+                [(column, row), (column + 1, row), (column, row + 1), (column + 1, row + 1)].map(|(column, row)| {
+                    *known.entry((column, row)).or_insert_with(|| {
+                        let uv = [
+                            place[0] + place[2] * column as f32 / columns as f32,
+                            place[1] + place[3] * row as f32 / rows as f32,
+                        ];
+                        self.rest.push(rest(layer, corner(column, row), uv, &warp));
+                        self.vertices += 1;
+                        self.vertices as u32 - 1
+                    })
+                });
             self.add_cell(corners, mirrored);
         }
         let start = self.rest.len() - (self.vertices - first);
@@ -229,6 +233,18 @@ impl Art {
     /// How many vertices every frame has.
     pub fn vertex_count(&self) -> usize {
         self.vertices
+    }
+
+    /// Which vertices belong to drawn parts.
+    #[cfg(test)]
+    pub(super) fn drawn_vertices(&self) -> Vec<bool> {
+        let of = |piece: &Piece| match piece {
+            Piece::Picture { vertices, .. } => vec![false; vertices.len()],
+            Piece::Part { part, .. } => {
+                vec![true; face::bands(*part).iter().map(|band| (band.columns + 1) * face::ROWS).sum()]
+            }
+        };
+        self.pieces.iter().flat_map(of).collect()
     }
 
     /// Computes where `pose` moves every vertex. `pixels` is how many of the screen's pixels a unit of the canvas takes: edges
@@ -275,7 +291,9 @@ fn rest(layer: &Layer, at: Vec2, uv: [f32; 2], warp: &Warp) -> Rest {
             (weight * (1.0 + (end - 1.0) * between(from, to)), layer.lift, Some(Vec2::from(point)))
         }
         Follow::Neck { from, to } => (ease(between(from, to)), layer.lift, None),
-        Follow::Body { weight, from, to } => (weight * ease(between(from, to)), layer.lift, Some(Vec2::new(at.x, 735.0))),
+        Follow::Body { weight, from, to } => {
+            (weight * ease(between(from, to)), layer.lift, Some(Vec2::new(at.x, 735.0)))
+        }
     };
     // A free end swings the more the further it is from the fixed one.
     let mut swung = [0.0; 2];

@@ -30,9 +30,17 @@ pub fn to_linear(byte: u8) -> f32 {
 
 /// The sRGB byte of linear light.
 pub fn to_srgb(light: f32) -> u8 {
-    let light = light.clamp(0.0, 1.0);
-    let value = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
-    (value * 255.0 + 0.5) as u8
+    /// Fine enough for the curve's steepest part, which is at black.
+    const STEPS: f32 = 16_384.0;
+    static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let byte = |step: u32| {
+            let light = step as f32 / STEPS;
+            let value = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
+            (value * 255.0 + 0.5) as u8
+        };
+        (0..=STEPS as u32).map(byte).collect()
+    });
+    TABLE[(light.clamp(0.0, 1.0) * STEPS + 0.5) as usize]
 }
 
 /// A rasterised layer, cropped: premultiplied RGBA, and the part of the canvas it covers.
@@ -56,7 +64,7 @@ impl Picture {
         let mut pixmap = Pixmap::new(width as u32, height as u32)
             .ok_or_else(|| failed(format!("it is empty on its canvas ({width} × {height} pixels)")))?;
         resvg::render(&tree, Transform::from_translate(-left, -top).post_scale(scale, scale), &mut pixmap.as_mut());
-        for pixel in pixmap.data_mut().chunks_exact_mut(4) {
+        for pixel in pixmap.data_mut().chunks_exact_mut(4).filter(|pixel| (1..255).contains(&pixel[3])) {
             let alpha = f32::from(pixel[3]) / 255.0;
             for channel in &mut pixel[..3] {
                 let straight = (f32::from(*channel) / alpha.max(1e-3)).min(255.0).round() as u8;
@@ -160,6 +168,10 @@ fn halve(texels: &[u8], width: u32) -> Vec<u8> {
             let (upper, lower) = pair.split_at(stride);
             let mut row = Vec::with_capacity(stride / 2);
             for (a, b) in upper.chunks_exact(8).zip(lower.chunks_exact(8)) {
+                if a[..4] == a[4..] && a == b {
+                    row.extend_from_slice(&a[..4]);
+                    continue;
+                }
                 for channel in 0..3 {
                     let four = [a[channel], a[channel + 4], b[channel], b[channel + 4]];
                     row.push(to_srgb(four.map(to_linear).iter().sum::<f32>() / 4.0));

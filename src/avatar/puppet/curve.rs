@@ -55,7 +55,7 @@ impl Stroke {
         } else {
             self.end + (1.0 - self.end) * ((t - self.peak) / (1.0 - self.peak) * quarter).cos()
         };
-        self.width * share
+        self.width * share.max(0.0)
     }
 }
 

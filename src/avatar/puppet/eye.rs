@@ -41,7 +41,8 @@ impl EyeShape {
         let lid = |lid: &Lid| lid.map(Vec2::from);
 
         let (closed, half, full) = (lid(&rig.upper.closed), lid(&rig.upper.half), lid(&rig.upper.open));
-        let mut upper = if open < 0.5 { mix(&closed, &half, open * 2.0) } else { mix(&half, &full, open.min(1.0) * 2.0 - 1.0) };
+        let mut upper =
+            if open < 0.5 { mix(&closed, &half, open * 2.0) } else { mix(&half, &full, open.min(1.0) * 2.0 - 1.0) };
         for point in &mut upper[1..5] {
             point.y -= (open - 1.0).max(0.0) * rig.wide;
         }
@@ -82,8 +83,16 @@ impl EyeShape {
             std::array::from_fn(|n| from + Vec2::from(closed[n]).lerp(Vec2::from(opened[n]), open))
         };
         [
-            tip(before, [[14.0, -12.0], [-10.0, -4.0], [-27.0, -19.0]], [[14.0, 2.0], [-6.0, 11.0], [-10.0, 19.0 - 30.0 * up]]),
-            tip(corner, [[12.0, -18.0], [-6.0, -1.0], [-24.0, -6.0]], [[14.0, 4.0 - 10.0 * up], [-2.0, 1.0], [-17.0, 6.0 - 4.0 * up]]),
+            tip(
+                before,
+                [[14.0, -12.0], [-10.0, -4.0], [-27.0, -19.0]],
+                [[14.0, 2.0], [-6.0, 11.0], [-10.0, 19.0 - 30.0 * up]],
+            ),
+            tip(
+                corner,
+                [[12.0, -18.0], [-6.0, -1.0], [-24.0, -6.0]],
+                [[14.0, 4.0 - 10.0 * up], [-2.0, 1.0], [-17.0, 6.0 - 4.0 * up]],
+            ),
         ]
     }
 }

@@ -44,7 +44,8 @@ pub fn render_frames(poses: &[RigPose], size: (u32, u32)) -> Result<Vec<RgbaImag
         app.update();
         let begun = Instant::now();
         let picture = loop {
-            if let Some(picture) = shoot(&mut app, &target, begun).filter(|picture| picture.pixels().any(|p| p[3] > 0)) {
+            if let Some(picture) = shoot(&mut app, &target, begun).filter(|picture| picture.pixels().any(|p| p[3] > 0))
+            {
                 break picture;
             }
             if begun.elapsed() > PATIENCE {

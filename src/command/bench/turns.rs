@@ -8,9 +8,6 @@ use super::{Report, median, quantile};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The question that is asked in every round.
-const QUESTION: &str = "assets/question.wav";
-
 /// A session whose memories are thrown away afterwards.
 fn session(config: &Config) -> Result<(Session, tempfile::TempDir)> {
     let folder = tempfile::tempdir()?;
@@ -25,7 +22,7 @@ fn session(config: &Config) -> Result<(Session, tempfile::TempDir)> {
 
 /// Spoken turns, in real time.
 pub fn turn(config: &Config, rounds: usize, report: &Report) -> Result<()> {
-    let question = audio::read_wav(std::path::Path::new(QUESTION))?;
+    let question = audio::read_wav(std::path::Path::new(super::QUESTION))?;
     let began = Instant::now();
     let (mut session, _memories) = session(config)?;
     session.update()?;
