@@ -65,9 +65,6 @@ pub enum ModelError {
         /// The model's name.
         name: String,
     },
-    /// The platform names no folder for data.
-    #[error("no folder for data is known on this system: set COMPANION_MODELS and COMPANION_DATA")]
-    NoDataFolder,
     /// The manifest is not sound.
     #[error("the models' manifest is not sound: {reason}")]
     Manifest {
@@ -80,28 +77,21 @@ fn did_you_mean(nearest: &[String]) -> String {
     if nearest.is_empty() { String::new() } else { format!(" (did you mean {}?)", nearest.join(", ")) }
 }
 
-/// The folder for what a companion keeps: `COMPANION_DATA`, or the platform's.
-///
-/// # Errors
-/// [`ModelError::NoDataFolder`] where the platform has none.
-pub fn data_folder() -> Result<PathBuf, ModelError> {
-    if let Some(folder) = from_env("COMPANION_DATA") {
-        return Ok(folder);
-    }
-    let project = ProjectDirs::from("", "", "bevy_companion").ok_or(ModelError::NoDataFolder)?;
-    Ok(project.data_dir().to_path_buf())
+/// The folder for what a companion keeps: `COMPANION_DATA`, or the platform's, or `companion-data` where it names none.
+pub fn data_dir() -> PathBuf {
+    let of_platform = || Some(ProjectDirs::from("", "", "bevy_companion")?.data_dir().to_path_buf());
+    from_env("COMPANION_DATA").or_else(of_platform).unwrap_or_else(|| "companion-data".into())
 }
 
-/// The folder of models: `COMPANION_MODELS`, else `./models` if it exists, else `models` in the [`data_folder`].
-///
-/// # Errors
-/// [`ModelError::NoDataFolder`].
-pub fn models_folder() -> Result<PathBuf, ModelError> {
-    if let Some(folder) = from_env("COMPANION_MODELS") {
-        return Ok(folder);
-    }
-    let here = Path::new("models");
-    if here.is_dir() { Ok(here.to_path_buf()) } else { Ok(data_folder()?.join("models")) }
+/// The folder of models: `COMPANION_MODELS`, else `./models` if it exists, else `models` in the [`data_dir`].
+pub fn models_dir() -> PathBuf {
+    let here = || Some(PathBuf::from("models")).filter(|here| here.is_dir());
+    from_env("COMPANION_MODELS").or_else(here).unwrap_or_else(|| data_dir().join("models"))
+}
+
+/// The names of the models that talking needs, for this platform.
+pub fn starter() -> Vec<&'static str> {
+    Manifest::embedded().models().filter(|model| model.starter).map(|model| model.name.as_str()).collect()
 }
 
 /// The folder of an installed model. Looks at names and sizes only.
@@ -109,7 +99,7 @@ pub fn models_folder() -> Result<PathBuf, ModelError> {
 /// # Errors
 /// [`ModelError`], whose message says what to run.
 pub fn locate(name: &str) -> Result<PathBuf, ModelError> {
-    ModelFolder::open()?.locate(name)
+    ModelFolder::open().locate(name)
 }
 
 /// The ONNX Runtime library of this platform, installed.
@@ -134,12 +124,9 @@ pub struct ModelFolder<'m> {
 }
 
 impl ModelFolder<'static> {
-    /// [`models_folder`] with the manifest inside the program.
-    ///
-    /// # Errors
-    /// [`ModelError::NoDataFolder`].
-    pub fn open() -> Result<Self, ModelError> {
-        Ok(Self::new(models_folder()?, Manifest::embedded()))
+    /// [`models_dir`] with the manifest inside the program.
+    pub fn open() -> Self {
+        Self::new(models_dir(), Manifest::embedded())
     }
 }
 

@@ -5,6 +5,7 @@ pub mod scripted;
 pub mod style;
 pub mod text;
 
+use bevy::app::{App, Plugin};
 use serde::{Deserialize, Serialize};
 
 use self::{
@@ -14,7 +15,7 @@ use self::{
 use crate::{
     audio::Pcm,
     emotion::Cue,
-    worker::{EngineError, Stage, Worker},
+    worker::{EngineError, Stage, Worker, add_worker},
 };
 
 /// The voice stage: [`Say`] → [`SpeechChunk`]s.
@@ -67,6 +68,19 @@ pub enum VoiceConfig {
 impl Default for VoiceConfig {
     fn default() -> Self {
         Self::Kokoro(KokoroConfig::default())
+    }
+}
+
+/// Adds the voice as configured; its engine loads on the worker's thread.
+#[derive(Clone, Debug, Default)]
+pub struct VoicePlugin {
+    /// Which engine, and how.
+    pub config: VoiceConfig,
+}
+
+impl Plugin for VoicePlugin {
+    fn build(&self, app: &mut App) {
+        add_worker(app, worker(&self.config));
     }
 }
 

@@ -1,4 +1,12 @@
 //! Behaviours of whole companions, one module each.
 
+#[path = "behaviour/brain.rs"]
+mod brain;
+#[path = "behaviour/hearing.rs"]
+mod hearing;
+#[path = "behaviour/layout.rs"]
+mod layout;
+#[path = "behaviour/turns.rs"]
+mod turns;
 #[path = "behaviour/voice.rs"]
 mod voice;

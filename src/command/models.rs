@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use indicatif::DecimalBytes;
 use serde_json::json;
 
-use super::CommandResult;
+use super::{CommandResult, Context};
 
 mod progress;
 
@@ -15,9 +15,8 @@ use progress::Progress;
 
 /// Fetch, check and find the models.
 #[derive(Args)]
-#[command(after_help = "Example:
-  companion models pull      # everything that talking needs")]
-pub struct ModelsCommand {
+#[command(after_help = "Example:\n  companion models pull      # everything that talking needs")]
+pub struct ModelsArgs {
     #[command(subcommand)]
     action: Action,
 }
@@ -57,7 +56,7 @@ struct PullArgs {
     /// Everything that talking needs.
     #[arg(long)]
     starter: bool,
-    /// What the tests need besides.
+    /// What the tests need: the starter set and smaller models.
     #[arg(long)]
     tests: bool,
     /// Every model there is, the full-size ones included.
@@ -65,16 +64,13 @@ struct PullArgs {
     all: bool,
 }
 
-impl ModelsCommand {
-    /// Runs the command; with `json`, events are printed one a line.
-    pub fn run(self, json: bool) -> CommandResult {
-        let folder = ModelFolder::open()?;
-        match self.action {
-            Action::List => list(&folder, json),
-            Action::Pull(args) => pull(&folder, &args, json),
-            Action::Verify { names } => verify(&folder, &names, json),
-            Action::Path { name } => path(&folder, name.as_deref(), json),
-        }
+pub fn run(args: &ModelsArgs, context: &Context) -> CommandResult {
+    let (folder, json) = (ModelFolder::open(), context.json);
+    match &args.action {
+        Action::List => list(&folder, json),
+        Action::Pull(args) => pull(&folder, args, json),
+        Action::Verify { names } => verify(&folder, names, json),
+        Action::Path { name } => path(&folder, name.as_deref(), json),
     }
 }
 
@@ -123,7 +119,7 @@ fn pull(folder: &ModelFolder, args: &PullArgs, json: bool) -> CommandResult {
 }
 
 fn chosen<'m>(manifest: &'m Manifest, args: &PullArgs) -> Result<Vec<&'m Model>, ModelError> {
-    let starter = args.starter || (args.names.is_empty() && !args.tests);
+    let starter = args.starter || args.tests || args.names.is_empty();
     let in_set = |model: &&Model| args.all || (starter && model.starter) || (args.tests && model.tests);
     let mut models: Vec<_> = manifest.models().filter(in_set).collect();
     for name in &args.names {

@@ -15,6 +15,9 @@ pub const RECORD: &str = "installed.toml";
 pub struct Installed {
     /// [`Model::digest`] at that time.
     pub manifest: String,
+    /// Files that verifying found changed since, though their sizes are right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
     /// The files that an engine finds: those kept as they were fetched, and the products of the conversion.
     #[serde(rename = "file")]
     pub files: Vec<InstalledFile>,
@@ -32,7 +35,7 @@ pub struct InstalledFile {
     pub sha256: String,
 }
 
-/// How a model stands, judged by sizes only.
+/// How a model stands, judged by sizes and by what verifying last found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// All files are there.
@@ -76,6 +79,12 @@ pub fn state(model: &Model, folder: &Path) -> State {
     let Some(record) = Installed::read(folder) else { return unrecorded(model, folder) };
     if record.manifest != model.digest() {
         return State::Outdated;
+    }
+    if let Some(file) = record.damaged.first() {
+        return State::Damaged { file: file.clone(), reason: "its SHA-256 is wrong".into() };
+    }
+    if record.files.is_empty() {
+        return unrecorded(model, folder);
     }
     for file in &record.files {
         let damaged = |reason: String| State::Damaged { file: file.path.clone(), reason };

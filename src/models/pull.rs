@@ -274,3 +274,6 @@ fn packages_of<'m>(models: &[&'m Model]) -> HashSet<&'m str> {
     let files = models.iter().flat_map(|model| &model.files);
     files.flat_map(|file| &file.from).map(|part| part.package.as_str()).collect()
 }
+
+#[cfg(test)]
+mod tests;

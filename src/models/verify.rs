@@ -49,6 +49,8 @@ pub struct Finding {
 impl ModelFolder<'_> {
     /// Reads an installed model's files; `progress` is told the bytes read so far.
     ///
+    /// Files of wrong bytes are noted in the model's record, so that the model counts as damaged until it is pulled again.
+    ///
     /// Whether the model is installed at all is [`ModelFolder::state`]'s to say.
     pub fn verify(&self, model: &Model, progress: &mut dyn FnMut(u64)) -> Vec<Finding> {
         let folder = self.path(model);
@@ -60,12 +62,26 @@ impl ModelFolder<'_> {
             before += size;
             findings.push(Finding { file: path, size, fault: fault(expected, read) });
         }
+        self.note(model, &findings);
         findings
+    }
+
+    fn note(&self, model: &Model, findings: &[Finding]) {
+        let folder = self.path(model);
+        let wrong = findings.iter().filter(|finding| matches!(finding.fault, Some(Fault::Hash { .. })));
+        let damaged: Vec<_> = wrong.map(|finding| finding.file.clone()).collect();
+        let blank = || Installed { manifest: model.digest(), damaged: Vec::new(), files: Vec::new() };
+        let mut record = Installed::read(&folder).unwrap_or_else(blank);
+        if record.damaged != damaged {
+            record.damaged = damaged;
+            // Where nothing can be written, the finding itself must do.
+            let _ = record.write(&folder);
+        }
     }
 
     /// The files that an engine finds, and what they should sum up to where that is known.
     fn expected(&self, model: &Model) -> Vec<(String, Option<Sum>)> {
-        if let Some(record) = Installed::read(&self.path(model)) {
+        if let Some(record) = Installed::read(&self.path(model)).filter(|record| !record.files.is_empty()) {
             let sum = |size, sha256| Some(Sum { size, sha256 });
             return record.files.into_iter().map(|file| (file.path, sum(file.size, file.sha256))).collect();
         }

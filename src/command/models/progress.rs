@@ -17,6 +17,8 @@ pub struct Progress {
     json: bool,
     bar: Option<ProgressBar>,
     step: Option<Step>,
+    /// The last reason that was told for leaving a source: an unreachable hub is told once.
+    told: String,
     last_line: Instant,
 }
 
@@ -24,7 +26,7 @@ impl Progress {
     /// JSON lines on standard output, or text on standard error.
     pub fn new(json: bool) -> Self {
         let bar = (!json && stderr().is_terminal()).then(|| ProgressBar::new(0));
-        Self { json, bar, step: None, last_line: Instant::now() }
+        Self { json, bar, step: None, told: String::new(), last_line: Instant::now() }
     }
 
     /// Shows an event.
@@ -36,11 +38,16 @@ impl Progress {
             return println!("{}", json!(event));
         }
         self.step = None;
+        if let Event::Fallback { reason, .. } = event
+            && std::mem::replace(&mut self.told, reason.clone()) == *reason
+        {
+            return;
+        }
         self.line(match event {
             Event::Waiting => "another pull is at work in this folder; waiting for it".into(),
             Event::Present { model } => format!("{model}: already installed"),
             Event::Started { model } => format!("{model}: fetching"),
-            Event::Fallback { model, reason } => format!("{model}: {reason}; using its packages instead"),
+            Event::Fallback { model, reason } => format!("{model}: {reason}; using packages instead"),
             Event::Installed { model, bytes, seconds } => {
                 format!("{model}: installed, {} in {seconds:.1} s", DecimalBytes(*bytes))
             }

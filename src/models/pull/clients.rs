@@ -2,10 +2,10 @@
 
 use std::{
     fs,
-    fs::File,
+    io::Read,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -63,21 +63,19 @@ impl Clients {
             Registry::Npm => npm_pack(&mut command, package, folder),
         }
         let failed = |reason: String| PullError::Package { package: package.spec(), client: words.join(" "), reason };
-        let log = folder.join("client.log");
-        let output = File::create(&log).map_err(PullError::io(&log))?;
-        let stdout = output.try_clone().map_err(PullError::io(&log))?;
         // The temporary folder is ours as well: so its growth can be seen, and nothing of it stays behind.
         let temporary = folder.join("tmp");
         fs::create_dir_all(&temporary).map_err(PullError::io(&temporary))?;
         for variable in ["TMPDIR", "TEMP", "TMP"] {
             command.env(variable, &temporary);
         }
-        command.current_dir(folder).stdin(Stdio::null()).stdout(stdout).stderr(output);
-        let running = Running(command.spawn().map_err(|error| failed(error.to_string()))?);
+        command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut running = Running(command.spawn().map_err(|error| failed(error.to_string()))?);
+        let said = running.listen();
         let status = running.watch(|| progress(size_of(folder).min(package.size)));
         let status = status.map_err(|error| failed(error.to_string()))?;
         if !status.success() {
-            let said = fs::read_to_string(&log).unwrap_or_default();
+            let said = said.and_then(|listener| listener.join().ok()).unwrap_or_default();
             if ["No space left on device", "ENOSPC", "Disk quota exceeded"].iter().any(|sign| said.contains(sign)) {
                 return Err(PullError::DiskFull { path: folder.into() });
             }
@@ -140,6 +138,17 @@ fn npm_pack(command: &mut Command, package: &Package, folder: &Path) {
 struct Running(Child);
 
 impl Running {
+    /// Collects what the client says of errors; not in a file, because the disk may be what is wrong.
+    fn listen(&mut self) -> Option<JoinHandle<String>> {
+        let mut pipe = self.0.stderr.take()?;
+        let listen = move || {
+            let mut said = Vec::new();
+            let _ = pipe.read_to_end(&mut said);
+            String::from_utf8_lossy(&said).into_owned()
+        };
+        thread::Builder::new().name("client".into()).spawn(listen).ok()
+    }
+
     fn watch(mut self, mut glance: impl FnMut()) -> std::io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.0.try_wait()? {
@@ -177,3 +186,6 @@ fn size_of(folder: &Path) -> u64 {
     };
     entries.flatten().map(size).sum()
 }
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -214,3 +214,6 @@ fn hub_error(error: ApiError) -> HubError {
         error => HubError::Refused(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

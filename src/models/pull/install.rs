@@ -299,7 +299,11 @@ impl<'a, 'e> Installer<'a, 'e> {
             size: sum.size,
             sha256: sum.sha256.clone(),
         };
-        let record = Installed { manifest: self.model.digest(), files: self.sums.iter().map(file).collect() };
+        let record = Installed {
+            manifest: self.model.digest(),
+            damaged: Vec::new(),
+            files: self.sums.iter().map(file).collect(),
+        };
         record.write(staged).map_err(PullError::io(staged))
     }
 

@@ -81,7 +81,8 @@ impl Workspace {
         partial.push(PARTIAL);
         let partial = PathBuf::from(partial);
         empty(&partial)?;
-        let fetched = fetch(&partial)?;
+        // A client starts over anyway, and what it left may be what fills the disk.
+        let fetched = fetch(&partial).or_else(|error| remove(&partial).and(Err(error)))?;
         let complete = partial.with_extension("complete");
         empty(&complete)?;
         let name = fetched.file_name().unwrap_or_default().to_owned();
