@@ -1,10 +1,36 @@
-//! Sound as values: [`Pcm`], its files, its rate and its loudness. Devices live in the submodules.
+//! Sound as values ([`Pcm`], its files, its rate, its loudness) and sound as devices ([`Microphone`], [`Speaker`]).
+//!
+//! A companion's [`Playback`] is a queue of speech whose cursor is the clock of everything that must agree with what is
+//! heard: lips, cues, subtitles, history. All playbacks are mixed in one [`Speaker`].
 
-pub mod microphone;
-pub mod playback;
-pub mod speaker;
+mod device;
+mod envelope;
+mod keeper;
+mod microphone;
+mod mixer;
+mod playback;
+mod resample;
+mod speaker;
+mod timeline;
+mod wav;
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
+
+use bevy::prelude::*;
+
+pub use self::{
+    device::{Direction, default_device, device_names},
+    envelope::{Envelope, envelope},
+    microphone::{Microphone, MicrophoneConfig, MicrophoneEvent},
+    playback::Playback,
+    resample::{Resampler, resample},
+    speaker::{Speaker, SpeakerBackend, SpeakerConfig, SpeakerStatus},
+    timeline::{Cursor, Heard, Mark, Marks, Timeline},
+    wav::{read_wav, write_wav},
+};
+
+/// The highest rate of any sound, in hertz: what the fastest converters do.
+pub const MAX_RATE: u32 = 768_000;
 
 /// Mono sound: samples in −1..=1 and their rate.
 #[derive(Clone, PartialEq, Default)]
@@ -21,9 +47,24 @@ impl Pcm {
         Self { samples: samples.into(), rate }
     }
 
+    /// Silence of a length in seconds.
+    pub fn silence(seconds: f64, rate: u32) -> Self {
+        Self::new(vec![0.0; (seconds.clamp(0.0, 3600.0) * f64::from(rate)).round() as usize], rate)
+    }
+
     /// How long it lasts, in seconds; 0 for a rate of 0.
     pub fn seconds(&self) -> f64 {
         if self.rate == 0 { 0.0 } else { self.samples.len() as f64 / f64::from(self.rate) }
+    }
+
+    /// How loud it is on the whole, see [`rms`].
+    pub fn rms(&self) -> f32 {
+        rms(&self.samples)
+    }
+
+    /// Its farthest sample from 0.
+    pub fn peak(&self) -> f32 {
+        self.samples.iter().fold(0.0, |peak, sample| peak.max(sample.abs()))
     }
 }
 
@@ -31,6 +72,17 @@ impl std::fmt::Debug for Pcm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Pcm({:.3} s at {} Hz)", self.seconds(), self.rate)
     }
+}
+
+/// The root mean square of samples, 0 to 1; 0 for none.
+pub fn rms(samples: &[f32]) -> f32 {
+    let squares: f64 = samples.iter().map(|sample| f64::from(*sample) * f64::from(*sample)).sum();
+    if samples.is_empty() { 0.0 } else { (squares / samples.len() as f64).sqrt() as f32 }
+}
+
+/// A level in decibels below full scale; −∞ for 0.
+pub fn decibels(level: f32) -> f32 {
+    20.0 * level.log10()
 }
 
 /// What can go wrong with sound files, rates and devices.
@@ -52,44 +104,82 @@ pub enum AudioError {
         /// What hound said.
         source: hound::Error,
     },
+    /// The file holds more sound than is taken at once.
+    #[error("{path} holds {seconds:.0} s of sound and {limit:.0} s is the limit; cut it into parts")]
+    TooLong {
+        /// The file.
+        path: String,
+        /// How long it is.
+        seconds: f64,
+        /// How long it may be.
+        limit: f64,
+    },
+    /// No sound has this rate.
+    #[error("{rate} Hz is no sample rate: give 1 to {MAX_RATE} Hz")]
+    Rate {
+        /// The rate.
+        rate: u32,
+    },
+    /// There is no device to be used.
+    #[error(
+        "there is no {direction} to use ({reason}): plug one in, start the sound server, or set the speaker's \
+         `backend = \"null\"` and type instead of speaking"
+    )]
+    NoDevice {
+        /// Which kind.
+        direction: Direction,
+        /// What the sound system said.
+        reason: String,
+    },
+    /// No device has the name that was asked for.
+    #[error("no {direction} is called `{wanted}`: {found}; leave `device` out for the default one")]
+    UnknownDevice {
+        /// Which kind.
+        direction: Direction,
+        /// The name asked for.
+        wanted: String,
+        /// Which there are.
+        found: String,
+    },
+    /// The device is there but cannot be opened.
+    #[error("the {direction} `{device}` could not be opened: {reason}{}", if *.denied {
+        "; allow the program to use it (on Linux: add yourself to the `audio` group)"
+    } else {
+        "; is another program holding it?"
+    })]
+    Device {
+        /// Which kind.
+        direction: Direction,
+        /// Its name.
+        device: String,
+        /// What the sound system said.
+        reason: String,
+        /// Whether permission was what was missing.
+        denied: bool,
+    },
 }
 
-/// Reads a WAV file of any rate, channel count and sample format, mixed to mono at its own rate.
+/// The systems of [`AudioPlugin`].
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AudioSystems {
+    /// In `PreUpdate`: speech leaves for the speaker and every cursor moves to what is heard.
+    Advance,
+}
+
+/// Opens the [`Speaker`] and moves every [`Playback`]'s cursor with it.
 ///
-/// # Errors
-/// [`AudioError::Read`] when there is no such file or it is not WAV.
-pub fn read_wav(path: &Path) -> Result<Pcm, AudioError> {
-    let failed = |source| AudioError::Read { path: path.display().to_string(), source };
-    let mut reader = hound::WavReader::open(path).map_err(failed)?;
-    let spec = reader.spec();
-    let samples: Result<Vec<f32>, _> = match spec.sample_format {
-        hound::SampleFormat::Float => reader.samples::<f32>().collect(),
-        hound::SampleFormat::Int => {
-            let scale = 1.0 / (1_i64 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
-            reader.samples::<i32>().map(|sample| sample.map(|value| value as f32 * scale)).collect()
+/// A [`Speaker`] that is already there is kept. Needs Bevy's `TimePlugin`.
+#[derive(Clone, Debug, Default)]
+pub struct AudioPlugin {
+    /// Which speaker.
+    pub speaker: SpeakerConfig,
+}
+
+impl Plugin for AudioPlugin {
+    fn build(&self, app: &mut App) {
+        if !app.world().contains_resource::<Speaker>() {
+            app.insert_resource(Speaker::open(&self.speaker));
         }
-    };
-    let samples = samples.map_err(failed)?;
-    let channels = usize::from(spec.channels.max(1));
-    let mono: Vec<f32> = samples.chunks(channels).map(|frame| frame.iter().sum::<f32>() / frame.len() as f32).collect();
-    Ok(Pcm::new(mono, spec.sample_rate))
-}
-
-/// Writes a 16-bit mono WAV file; samples beyond ±1 are clipped.
-///
-/// # Errors
-/// [`AudioError::Write`] when the file cannot be created or the disk is full.
-pub fn write_wav(path: &Path, pcm: &Pcm) -> Result<(), AudioError> {
-    let failed = |source| AudioError::Write { path: path.display().to_string(), source };
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: pcm.rate,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).map_err(failed)?;
-    for sample in pcm.samples.iter() {
-        writer.write_sample((sample.clamp(-1.0, 1.0) * 32767.0).round() as i16).map_err(failed)?;
+        app.add_systems(PreUpdate, speaker::advance.in_set(AudioSystems::Advance));
     }
-    writer.finalize().map_err(failed)
 }

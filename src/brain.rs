@@ -6,10 +6,19 @@ pub mod reply;
 pub mod sampler;
 pub mod scripted;
 pub mod template;
+pub mod vocabulary;
 
+use std::path::PathBuf;
+
+use bevy::app::{App, Plugin};
 use serde::{Deserialize, Serialize};
 
-use crate::{emotion::EmotionSet, worker::Stage};
+use crate::{
+    emotion::EmotionSet,
+    worker::{EngineError, Stage, Worker, add_worker},
+};
+use gguf::{GgufBrain, GgufConfig};
+use scripted::{ScriptedBrain, ScriptedConfig};
 
 /// The brain stage: [`Prompt`] → [`Token`]s.
 #[derive(Debug)]
@@ -116,4 +125,106 @@ pub struct Usage {
     pub first_token_seconds: f64,
     /// Seconds from the first token to the last.
     pub decode_seconds: f64,
+}
+
+/// Which engine thinks, and how it is configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "engine", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum BrainConfig {
+    /// A language model in a GGUF file.
+    Gguf(GgufConfig),
+    /// Replies written beforehand, for tests.
+    Scripted(ScriptedConfig),
+}
+
+impl Default for BrainConfig {
+    fn default() -> Self {
+        Self::Gguf(GgufConfig::default())
+    }
+}
+
+/// Starts the worker that a configuration names. The engine loads on the worker's thread.
+pub fn worker(config: &BrainConfig) -> Worker<Brain> {
+    match config.clone() {
+        BrainConfig::Gguf(config) => Worker::spawn(move || GgufBrain::load(&config).map_err(EngineError::failed)),
+        BrainConfig::Scripted(config) => Worker::spawn(move || Ok(ScriptedBrain::new(config.clone()))),
+    }
+}
+
+/// Adds the brain as configured; its engine loads on the worker's thread.
+#[derive(Clone, Debug, Default)]
+pub struct BrainPlugin {
+    /// Which engine, and how.
+    pub config: BrainConfig,
+}
+
+impl Plugin for BrainPlugin {
+    fn build(&self, app: &mut App) {
+        add_worker(app, worker(&self.config));
+    }
+}
+
+/// What can go wrong between a prompt and a reply.
+#[derive(Debug, thiserror::Error)]
+pub enum BrainError {
+    /// The model file is missing or not readable.
+    #[error("the language model {path} cannot be opened: {source}; run `companion models pull`")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The model file is truncated or damaged.
+    #[error("{path} is not a whole GGUF file: {reason}; run `companion models verify`")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The model is of a family whose forward pass is not implemented.
+    #[error("{path} is a `{found}` model; supported are `llama` (also Mistral, SmolLM2) and `qwen2` (also Qwen2.5)")]
+    Architecture {
+        /// The file.
+        path: PathBuf,
+        /// Its `general.architecture`.
+        found: String,
+    },
+    /// The model is of a supported family, but has something that is not implemented.
+    #[error("{path} needs {what}, which is not supported; use another model or another quantisation of it")]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it needs.
+        what: String,
+    },
+    /// The chat template is no valid Jinja, or refuses the conversation.
+    #[error("the model's chat template failed: {0}")]
+    Template(String),
+    /// Text could not be cut into tokens.
+    #[error("text could not be cut into tokens: {0}")]
+    Tokenize(String),
+    /// The prompt does not fit, even without the older messages.
+    #[error(
+        "the prompt and its reply take {tokens} tokens, the context holds {context}: shorten the persona, or raise `context`"
+    )]
+    TooLong {
+        /// Tokens of the prompt with the room its reply needs.
+        tokens: usize,
+        /// The configured context.
+        context: usize,
+    },
+    /// No token of the vocabulary continues the reply: a label that the tokenizer cannot spell, or logits that are all NaN.
+    #[error("the model offers no token that the emotion grammar allows; check the persona's labels and the model file")]
+    DeadEnd,
+    /// A script has no reply left.
+    #[error("the script's {replies} replies are used up; add one, or set `exhausted = \"echo\"`")]
+    Exhausted {
+        /// How many there were.
+        replies: usize,
+    },
+    /// The forward pass failed.
+    #[error("inference failed: {0}")]
+    Inference(#[from] candle_core::Error),
 }

@@ -1,12 +1,21 @@
 //! Long-term memory: remember, recall, forget.
+//!
+//! A [`MemoryEngine`] joins an embedder, which turns a text into a vector, to a [`store`], which keeps texts and vectors on
+//! disk. What it has acknowledged as remembered is on the disk; what it recalls is the same after a restart.
 
 pub mod embedder;
+mod engine;
+pub mod ranking;
 pub mod scripted;
 pub mod store;
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
-use crate::worker::Stage;
+pub use self::engine::{LmdbConfig, MemoryEngine};
+use self::scripted::{ScriptedConfig, ScriptedMemory};
+use crate::worker::{EngineError, Stage, Worker};
 
 /// The memory stage: [`MemoryRequest`] → [`MemoryReply`].
 #[derive(Debug)]
@@ -77,6 +86,9 @@ pub enum MemoryRequest {
         query: String,
         /// How many at most.
         limit: usize,
+        /// Only what was said before this moment, in seconds since the Unix epoch: a session's start keeps out what its
+        /// history still holds.
+        before: Option<i64>,
     },
     /// Forget one memory for good. Answered by [`MemoryReply::Forgotten`].
     Forget(MemoryId),
@@ -91,4 +103,99 @@ pub enum MemoryReply {
     Recollections(Vec<Memory>),
     /// Whether there was such a memory.
     Forgotten(bool),
+}
+
+/// Which engine remembers.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[serde(tag = "engine", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum MemoryConfig {
+    /// An embedding model and a store on disk.
+    Lmdb(LmdbConfig),
+    /// Words in common, kept in this process only.
+    Scripted(ScriptedConfig),
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        Self::Lmdb(LmdbConfig::default())
+    }
+}
+
+/// Starts the worker of a configuration. A model that is missing makes it [unavailable](crate::worker::WorkerStatus).
+pub fn worker(config: &MemoryConfig) -> Worker<LongTerm> {
+    match config.clone() {
+        MemoryConfig::Lmdb(config) => Worker::spawn(move || MemoryEngine::load(&config).map_err(EngineError::failed)),
+        MemoryConfig::Scripted(config) => Worker::spawn(move || Ok(ScriptedMemory::new(&config))),
+    }
+}
+
+/// Why memory failed.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// The embedding model is missing, damaged or of a form that is not known.
+    #[error("the embedding model cannot be used: {path}: {reason}; run `companion models pull e5-small`")]
+    Model {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was wrong with it.
+        reason: String,
+    },
+    /// The embedder makes vectors of another length than the store holds.
+    #[error(
+        "the store holds {stored}-dimensional vectors, but the embedder makes {given}: run `companion memory reindex`"
+    )]
+    Dimensions {
+        /// What the store holds.
+        stored: usize,
+        /// What the embedder makes.
+        given: usize,
+    },
+    /// The store's vectors were made by another embedder, so the new ones could not be compared with them.
+    #[error("the store's vectors were made by {stored}, but the embedder is {given}: run `companion memory reindex`")]
+    Embedder {
+        /// Who made what the store holds.
+        stored: String,
+        /// Who would add to it.
+        given: String,
+    },
+    /// The store was written by a newer version.
+    #[error("the store {path} is of format {found}, but this version knows {known}: use a newer `companion`")]
+    Format {
+        /// The store's folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// What this version reads and writes.
+        known: u32,
+    },
+    /// The store is damaged.
+    #[error("the store {path} is damaged: {reason}; restore it from a copy, or move it away and begin a new one")]
+    Damaged {
+        /// The store's folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no room for another memory. What was there before still is.
+    #[error(
+        "the disk that holds {path} is full, so this was not remembered; nothing older is lost. Make room and try again"
+    )]
+    Full {
+        /// The store's folder.
+        path: PathBuf,
+    },
+    /// The store cannot be opened, read or written.
+    #[error("the store {path}: {reason}")]
+    Store {
+        /// The store's folder.
+        path: PathBuf,
+        /// What the system or the database said.
+        reason: String,
+    },
+}
+
+impl MemoryError {
+    fn model(path: impl AsRef<Path>, reason: impl ToString) -> Self {
+        Self::Model { path: path.as_ref().into(), reason: reason.to_string() }
+    }
 }

@@ -5,7 +5,18 @@ pub mod scripted;
 pub mod style;
 pub mod text;
 
-use crate::{audio::Pcm, emotion::Cue, worker::Stage};
+use bevy::app::{App, Plugin};
+use serde::{Deserialize, Serialize};
+
+use self::{
+    kokoro::{KokoroConfig, KokoroVoice},
+    scripted::{ScriptedConfig, ScriptedVoice},
+};
+use crate::{
+    audio::Pcm,
+    emotion::Cue,
+    worker::{EngineError, Stage, Worker, add_worker},
+};
 
 /// The voice stage: [`Say`] → [`SpeechChunk`]s.
 #[derive(Debug)]
@@ -42,4 +53,41 @@ pub struct SpeechChunk {
     pub text: std::ops::Range<usize>,
     /// Whether the sentence ends with this piece.
     pub last: bool,
+}
+
+/// Which engine speaks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "engine", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum VoiceConfig {
+    /// Kokoro-82M.
+    Kokoro(KokoroConfig),
+    /// Tones, without a model.
+    Scripted(ScriptedConfig),
+}
+
+impl Default for VoiceConfig {
+    fn default() -> Self {
+        Self::Kokoro(KokoroConfig::default())
+    }
+}
+
+/// Adds the voice as configured; its engine loads on the worker's thread.
+#[derive(Clone, Debug, Default)]
+pub struct VoicePlugin {
+    /// Which engine, and how.
+    pub config: VoiceConfig,
+}
+
+impl Plugin for VoicePlugin {
+    fn build(&self, app: &mut App) {
+        add_worker(app, worker(&self.config));
+    }
+}
+
+/// Starts the configured voice; it is loaded on the worker's thread.
+pub fn worker(config: &VoiceConfig) -> Worker<Voice> {
+    match config.clone() {
+        VoiceConfig::Kokoro(config) => Worker::spawn(move || KokoroVoice::load(&config).map_err(EngineError::failed)),
+        VoiceConfig::Scripted(config) => Worker::spawn(move || Ok(ScriptedVoice::new(config.clone()))),
+    }
 }

@@ -286,6 +286,7 @@ pub struct Worker<S: Stage> {
     ended: Receiver<()>,
     stop: Arc<AtomicBool>,
     status: Arc<Mutex<WorkerStatus>>,
+    unserved: Arc<AtomicU64>,
 }
 
 impl<S: Stage> Worker<S> {
@@ -296,7 +297,8 @@ impl<S: Stage> Worker<S> {
         let (end, ended) = bounded::<()>(0);
         let stop = Arc::new(AtomicBool::new(false));
         let status = Arc::new(Mutex::new(WorkerStatus::Loading));
-        let desk = Desk { requests, outbox, stop: stop.clone(), status: status.clone() };
+        let unserved = Arc::new(AtomicU64::new(0));
+        let desk = Desk { requests, outbox, stop: stop.clone(), status: status.clone(), unserved: unserved.clone() };
         let spawned = thread::Builder::new().name(S::NAME.into()).spawn(move || {
             let _end = end;
             desk.work(load);
@@ -304,7 +306,7 @@ impl<S: Stage> Worker<S> {
         if let Err(error) = spawned {
             set_status(&status, WorkerStatus::Unavailable(format!("no thread could be started: {error}")));
         }
-        Self { inbox: Some(inbox), reports, ended, stop, status }
+        Self { inbox: Some(inbox), reports, ended, stop, status, unserved }
     }
 
     /// Puts a request into the inbox; never waits.
@@ -313,10 +315,24 @@ impl<S: Stage> Worker<S> {
     /// [`Refused`] hands the request back when the inbox is full or the worker has ended.
     pub fn submit(&self, ticket: Ticket, request: S::Request) -> Result<(), Refused<S::Request>> {
         let Some(inbox) = &self.inbox else { return Err(Refused::Stopped(request)) };
-        inbox.try_send((ticket, request)).map_err(|refused| match refused {
-            TrySendError::Full((_, request)) => Refused::Full(request),
-            TrySendError::Disconnected((_, request)) => Refused::Stopped(request),
+        self.unserved.fetch_add(1, Ordering::AcqRel);
+        inbox.try_send((ticket, request)).map_err(|refused| {
+            self.unserved.fetch_sub(1, Ordering::AcqRel);
+            match refused {
+                TrySendError::Full((_, request)) => Refused::Full(request),
+                TrySendError::Disconnected((_, request)) => Refused::Stopped(request),
+            }
         })
+    }
+
+    /// Whether every request has been served; reports may still wait for [`poll`].
+    pub fn is_served(&self) -> bool {
+        self.unserved.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether every request has been served and every report been taken: nothing more will come unasked.
+    pub fn is_idle(&self) -> bool {
+        self.is_served() && self.reports.is_empty()
     }
 
     /// What the worker is doing.
@@ -347,33 +363,41 @@ struct Desk<S: Stage> {
     outbox: Sender<Report<S>>,
     stop: Arc<AtomicBool>,
     status: Arc<Mutex<WorkerStatus>>,
+    unserved: Arc<AtomicU64>,
 }
 
 impl<S: Stage> Desk<S> {
     fn work<E: Engine<S>>(self, load: impl Fn() -> Result<E, EngineError>) {
         let mut engine = self.load(&load);
         for (ticket, request) in &self.requests {
-            let turn = Turn { ticket: ticket.clone(), stop: self.stop.clone(), outbox: self.outbox.clone() };
-            let result = match &mut engine {
-                Err(reason) => Err(EngineError::Unavailable { stage: S::NAME, reason: reason.clone() }),
-                // A standing request is never stale, so it is served even while the app is closing.
-                Ok(_) if turn.is_stale() => continue,
-                Ok(served) => catch_unwind(AssertUnwindSafe(|| served.serve(request, &turn))).unwrap_or_else(|panic| {
-                    Err(EngineError::Panicked { stage: S::NAME, message: panic_message(panic.as_ref()) })
-                }),
-            };
+            let result = self.serve(&mut engine, &ticket, request);
             if let Err(EngineError::Panicked { .. }) = result {
                 engine = self.load(&load);
             }
             if !matches!(result, Err(EngineError::Superseded)) {
-                let report = Report::Served { ticket, result: result.map_err(Arc::new) };
-                if self.outbox.send(report).is_err() && self.stop.load(Ordering::Acquire) {
-                    continue;
-                }
+                // Nobody is left to take the report once the worker is dropped; the requests are served all the same.
+                let _ = self.outbox.send(Report::Served { ticket, result: result.map_err(Arc::new) });
             }
+            self.unserved.fetch_sub(1, Ordering::AcqRel);
         }
         // A panic while an engine is dropped (a model's destructor) must not abort the process.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(engine)));
+    }
+
+    fn serve<E: Engine<S>>(
+        &self,
+        engine: &mut Result<E, String>,
+        ticket: &Ticket,
+        request: S::Request,
+    ) -> Result<(), EngineError> {
+        let turn = Turn { ticket: ticket.clone(), stop: self.stop.clone(), outbox: self.outbox.clone() };
+        // A standing request is never stale, so it is served even while the app is closing.
+        turn.check()?;
+        let engine =
+            engine.as_mut().map_err(|reason| EngineError::Unavailable { stage: S::NAME, reason: reason.clone() })?;
+        catch_unwind(AssertUnwindSafe(|| engine.serve(request, &turn))).unwrap_or_else(|panic| {
+            Err(EngineError::Panicked { stage: S::NAME, message: panic_message(panic.as_ref()) })
+        })
     }
 
     fn load<E: Engine<S>>(&self, load: &impl Fn() -> Result<E, EngineError>) -> Result<E, String> {
@@ -432,12 +456,21 @@ pub fn stop_on_exit<S: Stage>(mut exits: MessageReader<AppExit>, mut workers: Qu
     }
 }
 
-/// Adds a stage's messages and systems to an app. Call it once a stage, from the stage's plugin.
+/// Adds a stage's messages and systems to an app; every plugin that needs the stage may call it.
 pub fn add_stage<S: Stage>(app: &mut App) {
+    if app.world().contains_resource::<Messages<Emitted<S>>>() {
+        return;
+    }
     app.add_message::<Emitted<S>>()
         .add_message::<Served<S>>()
         .add_systems(PreUpdate, poll::<S>.in_set(CompanionSystems::Poll))
         .add_systems(Last, stop_on_exit::<S>);
+}
+
+/// Adds a stage to an app together with the worker that does its work.
+pub fn add_worker<S: Stage>(app: &mut App, worker: Worker<S>) {
+    add_stage::<S>(app);
+    app.world_mut().spawn((Name::new(S::NAME), worker));
 }
 
 /// The order of a frame. `Poll` is in `PreUpdate`, `Listen` to `Animate` are chained in `Update`, `Flush` is in `PostUpdate`.
@@ -457,4 +490,155 @@ pub enum CompanionSystems {
     Animate,
     /// Events leave for the outside.
     Flush,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Echo;
+
+    impl Stage for Echo {
+        const NAME: &'static str = "echo";
+        const INBOX: usize = 2;
+        type Request = &'static str;
+        type Output = String;
+    }
+
+    /// Repeats what it is told for as long as it is wanted; panics and fails on request.
+    struct Parrot(crossbeam_channel::Sender<&'static str>);
+
+    impl Engine<Echo> for Parrot {
+        fn serve(&mut self, request: &'static str, turn: &Turn<Echo>) -> Result<(), EngineError> {
+            let _ = self.0.send(request);
+            match request {
+                "panic" => panic!("squawk"),
+                "fail" => Err(EngineError::failed("no seeds")),
+                "forever" => loop {
+                    turn.check()?;
+                    thread::sleep(Duration::from_millis(1));
+                },
+                text => turn.emit(text.to_owned()),
+            }
+        }
+    }
+
+    struct Cage {
+        app: App,
+        worker: Entity,
+        turns: [(Entity, Turns); 2],
+        begun: crossbeam_channel::Receiver<&'static str>,
+    }
+
+    impl Cage {
+        fn new() -> Self {
+            let mut app = App::new();
+            app.add_plugins(MinimalPlugins);
+            add_stage::<Echo>(&mut app);
+            let (begin, begun) = unbounded();
+            let worker = app.world_mut().spawn(Worker::spawn(move || Ok(Parrot(begin.clone())))).id();
+            let turns = [(); 2].map(|()| {
+                let turns = Turns::default();
+                turns.begin();
+                (app.world_mut().spawn(turns.clone()).id(), turns)
+            });
+            Self { app, worker, turns, begun }
+        }
+
+        fn worker(&self) -> &Worker<Echo> {
+            self.app.world().get(self.worker).unwrap()
+        }
+
+        fn submit(&self, companion: usize, request: &'static str) -> Result<(), Refused<&'static str>> {
+            let (entity, turns) = &self.turns[companion];
+            self.worker().submit(turns.ticket(*entity), request)
+        }
+
+        /// What has been said, and how requests ended, once the worker is idle.
+        fn outcome(&mut self) -> (Vec<String>, Vec<Result<(), String>>) {
+            let (mut said, mut ended) = (Vec::new(), Vec::new());
+            for _ in 0..5000 {
+                self.app.update();
+                let world = self.app.world_mut();
+                said.extend(world.resource_mut::<Messages<Emitted<Echo>>>().drain().map(|emitted| emitted.output));
+                let mut served = world.resource_mut::<Messages<Served<Echo>>>();
+                ended.extend(served.drain().map(|served| served.result.map_err(|error| error.to_string())));
+                if self.worker().is_idle() {
+                    return (said, ended);
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            panic!("the worker never became idle");
+        }
+    }
+
+    #[test]
+    fn outputs_come_back_as_messages_in_order() {
+        let mut cage = Cage::new();
+        cage.submit(0, "a").unwrap();
+        cage.submit(1, "b").unwrap();
+        let (said, ended) = cage.outcome();
+        assert_eq!((said, ended), (vec!["a".to_owned(), "b".to_owned()], vec![Ok(()), Ok(())]));
+    }
+
+    #[test]
+    fn a_newer_turn_takes_back_only_its_own_companions_work() {
+        let mut cage = Cage::new();
+        cage.submit(0, "forever").unwrap();
+        assert_eq!(cage.begun.recv().unwrap(), "forever");
+        cage.submit(0, "stale").unwrap();
+        cage.submit(1, "other").unwrap();
+        cage.turns[0].1.begin();
+        let (said, ended) = cage.outcome();
+        assert_eq!((said, ended), (vec!["other".to_owned()], vec![Ok(())]));
+    }
+
+    #[test]
+    fn a_panic_is_reported_and_survived() {
+        let mut cage = Cage::new();
+        cage.submit(0, "panic").unwrap();
+        cage.submit(0, "still here").unwrap();
+        let (said, ended) = cage.outcome();
+        assert_eq!(said, ["still here"]);
+        assert!(ended[0].as_ref().unwrap_err().contains("squawk"), "{ended:?}");
+        assert_eq!(ended[1], Ok(()));
+    }
+
+    #[test]
+    fn a_full_inbox_hands_the_request_back() {
+        let mut cage = Cage::new();
+        cage.submit(0, "forever").unwrap();
+        cage.begun.recv().unwrap();
+        cage.submit(0, "1").unwrap();
+        cage.submit(0, "2").unwrap();
+        assert!(matches!(cage.submit(0, "3"), Err(Refused::Full("3"))));
+        cage.turns[0].1.begin();
+        assert_eq!(cage.outcome().0, Vec::<String>::new());
+    }
+
+    #[test]
+    fn errors_and_engines_that_do_not_load_are_reported() {
+        let mut cage = Cage::new();
+        cage.submit(0, "fail").unwrap();
+        assert_eq!(cage.outcome().1, [Err("no seeds".to_owned())]);
+
+        let broken = Worker::<Echo>::spawn(|| Err::<Parrot, _>(EngineError::failed("no model")));
+        *cage.app.world_mut().get_mut::<Worker<Echo>>(cage.worker).unwrap() = broken;
+        cage.submit(0, "hello").unwrap();
+        let ended = cage.outcome().1;
+        assert!(ended[0].as_ref().unwrap_err().contains("no model"), "{ended:?}");
+        assert_eq!(cage.worker().status(), WorkerStatus::Unavailable("no model".into()));
+    }
+
+    #[test]
+    fn a_dropped_worker_ends_its_thread_but_serves_what_must_not_be_lost() {
+        let cage = Cage::new();
+        cage.submit(0, "forever").unwrap();
+        assert_eq!(cage.begun.recv().unwrap(), "forever");
+        let (entity, turns) = &cage.turns[0];
+        cage.worker().submit(Ticket::standing(*entity, turns.current()), "remember").unwrap();
+        let begun = cage.begun.clone();
+        drop(cage);
+        assert_eq!(begun.iter().collect::<Vec<_>>(), ["remember"]);
+    }
 }

@@ -2,3 +2,13 @@
 
 #[path = "behaviour/avatar.rs"]
 mod avatar;
+#[path = "behaviour/brain.rs"]
+mod brain;
+#[path = "behaviour/hearing.rs"]
+mod hearing;
+#[path = "behaviour/layout.rs"]
+mod layout;
+#[path = "behaviour/turns.rs"]
+mod turns;
+#[path = "behaviour/voice.rs"]
+mod voice;

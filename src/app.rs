@@ -1,0 +1,121 @@
+//! Two hosts for the same [`CompanionPlugins`](crate::CompanionPlugins): without a screen, and in a window.
+
+pub mod session;
+#[cfg(feature = "window")]
+pub mod window;
+
+use bevy::{
+    app::TerminalCtrlCHandlerPlugin,
+    asset::UnapprovedPathMode,
+    log::{Level, LogPlugin},
+    prelude::*,
+};
+
+use crate::{
+    CompanionPlugins,
+    config::{Config, ConfigError},
+    dialogue::{
+        Companion,
+        persona::{Persona, PersonaFile},
+    },
+};
+
+/// What is logged unless `RUST_LOG` says otherwise: what people can do something about.
+const LOG_FILTER: &str = "warn,bevy_companion=info,wgpu=error,naga=error,bevy_render=error,bevy_winit=error,ort=error";
+
+fn log_plugin(quiet: bool) -> LogPlugin {
+    let filter = if quiet { "error,wgpu=off,naga=off,ort=off" } else { LOG_FILTER };
+    LogPlugin { level: Level::INFO, filter: std::env::var("RUST_LOG").unwrap_or_else(|_| filter.into()), ..default() }
+}
+
+/// Personas may stand anywhere, so their paths need not lie under the assets folder.
+fn asset_plugin() -> AssetPlugin {
+    AssetPlugin {
+        file_path: ".".into(),
+        watch_for_changes_override: Some(true),
+        unapproved_path_mode: UnapprovedPathMode::Allow,
+        ..default()
+    }
+}
+
+/// An app without screen or window, for tests, servers and the command line.
+///
+/// `quiet` leaves only errors in the log, so that what a command prints stands alone.
+pub fn headless(plugins: CompanionPlugins, quiet: bool) -> App {
+    let mut app = App::new();
+    app.add_plugins((MinimalPlugins, log_plugin(quiet), TerminalCtrlCHandlerPlugin, asset_plugin()))
+        .add_plugins(plugins);
+    // An error in a system must not end a conversation.
+    app.set_error_handler(bevy::ecs::error::error);
+    app
+}
+
+/// Spawns the configured companion, kept in step with its persona's file.
+///
+/// # Errors
+/// [`ConfigError::Persona`] when the persona is missing or malformed.
+pub fn spawn_companion(app: &mut App, config: &Config) -> Result<Entity, ConfigError> {
+    let persona = config.persona()?;
+    let companion = app.world_mut().spawn((Companion, Name::new(persona.name.clone()), persona)).id();
+    if let (Some(file), Some(assets)) = (config.persona_file(), app.world().get_resource::<AssetServer>()) {
+        let handle: Handle<Persona> = assets.load(file);
+        app.world_mut().entity_mut(companion).insert(PersonaFile(handle));
+    }
+    Ok(companion)
+}
+
+/// An app with the avatar's window.
+///
+/// # Errors
+/// [`ConfigError::Persona`] when the persona is missing or malformed.
+#[cfg(feature = "window")]
+pub fn windowed(config: &Config) -> Result<App, ConfigError> {
+    use bevy::{
+        window::{PresentMode, WindowLevel, WindowResolution},
+        winit::{UpdateMode, WinitSettings},
+    };
+
+    use crate::{
+        avatar::puppet::{Puppet, PuppetPlugin},
+        dialogue::microphone::HearsMicrophone,
+    };
+
+    let WindowConfig { width, height, frames_per_second, transparent, always_on_top } = config.window.clone();
+    let persona = config.persona()?;
+    let window = Window {
+        title: persona.name.clone(),
+        name: Some("companion".into()),
+        resolution: WindowResolution::new(width, height),
+        present_mode: PresentMode::AutoVsync,
+        transparent,
+        decorations: !transparent,
+        window_level: if always_on_top { WindowLevel::AlwaysOnTop } else { WindowLevel::Normal },
+        ime_enabled: true,
+        ..default()
+    };
+    let mut app = App::new();
+    let plugins = DefaultPlugins
+        .set(WindowPlugin { primary_window: Some(window), ..default() })
+        .set(log_plugin(false))
+        .set(asset_plugin());
+    app.add_plugins(plugins)
+        .add_plugins(CompanionPlugins::from(config.clone()))
+        .add_plugins((PuppetPlugin, window::WindowUiPlugin));
+    app.set_error_handler(bevy::ecs::error::error);
+    // The frame rate is capped: without a GPU each frame takes the cores from brain and voice.
+    let frame = std::time::Duration::from_secs_f64(1.0 / frames_per_second.clamp(1.0, 240.0));
+    app.insert_resource(WinitSettings {
+        focused_mode: UpdateMode::reactive_low_power(frame),
+        unfocused_mode: UpdateMode::reactive_low_power(frame),
+    });
+    app.insert_resource(ClearColor(if transparent { Color::NONE } else { Color::srgb(0.93, 0.90, 0.95) }));
+    app.add_systems(Startup, |mut commands: Commands| {
+        commands.spawn((Camera2d, Msaa::Off));
+    });
+    let companion = spawn_companion(&mut app, config)?;
+    app.world_mut().entity_mut(companion).insert((HearsMicrophone, Puppet::default()));
+    Ok(app)
+}
+
+#[cfg(feature = "window")]
+use crate::config::WindowConfig;

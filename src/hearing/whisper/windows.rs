@@ -1,0 +1,66 @@
+//! Cutting long speech into windows that Whisper can take.
+
+use std::ops::Range;
+
+use super::mel::RATE;
+
+/// The longest speech taken in one piece.
+const LONGEST: usize = 30 * RATE as usize;
+/// Where in a window a cut may lie, in seconds from its beginning.
+const CUT: Range<usize> = 14 * RATE as usize..28 * RATE as usize;
+/// The stretch whose loudness decides: shorter would cut inside a plosive.
+const STRETCH: usize = RATE as usize / 5;
+const STEP: usize = RATE as usize / 50;
+
+/// The windows of 16 kHz samples, in order, without gaps: one up to 30 s; longer speech is cut at the quietest 0.2 s
+/// between 14 s and 28 s after the cut before.
+pub fn windows(samples: &[f32]) -> Vec<Range<usize>> {
+    let (mut begin, mut windows) = (0, Vec::new());
+    while samples.len() - begin > LONGEST {
+        let end = begin + quietest(&samples[begin..]);
+        windows.push(begin..end);
+        begin = end;
+    }
+    windows.push(begin..samples.len());
+    windows
+}
+
+/// The middle of the quietest stretch within [`CUT`]; the latest among equals, so that windows are long.
+fn quietest(samples: &[f32]) -> usize {
+    let energy = |at: usize| samples[at..at + STRETCH].iter().map(|sample| sample * sample).sum::<f32>();
+    let candidates = (CUT.start..CUT.end - STRETCH).step_by(STEP).map(|at| (at, energy(at)));
+    let quietest =
+        candidates.fold((CUT.end - STRETCH, f32::INFINITY), |best, next| if next.1 <= best.1 { next } else { best });
+    quietest.0 + STRETCH / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: usize = RATE as usize;
+
+    #[test]
+    fn half_a_minute_is_one_window() {
+        assert_eq!(windows(&vec![0.1; LONGEST]), [0..LONGEST]);
+        assert_eq!(windows(&[]), [0..0]);
+    }
+
+    #[test]
+    fn a_minute_is_cut_in_its_pause() {
+        let mut speech = vec![0.5; 45 * SECOND];
+        speech[20 * SECOND..21 * SECOND].fill(0.001);
+        let windows = windows(&speech);
+        assert_eq!(windows.len(), 2);
+        assert!((20 * SECOND..21 * SECOND).contains(&windows[0].end), "cut at {} s", windows[0].end as f32 / 16e3);
+    }
+
+    #[test]
+    fn windows_cover_ten_minutes_of_noise_and_none_is_too_long() {
+        let noise: Vec<f32> = (0..600 * SECOND).map(|n| ((n * 7919) % 1000) as f32 / 1000.0 - 0.5).collect();
+        let windows = windows(&noise);
+        assert_eq!((windows[0].start, windows[windows.len() - 1].end), (0, noise.len()));
+        assert!(windows.iter().all(|window| window.len() <= LONGEST && window.len() >= 2 * SECOND));
+        assert!(windows.windows(2).all(|pair| pair[0].end == pair[1].start));
+    }
+}
