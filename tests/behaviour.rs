@@ -2,3 +2,5 @@
 
 #[path = "behaviour/brain.rs"]
 mod brain;
+#[path = "behaviour/brain_files.rs"]
+mod brain_files;
