@@ -1,5 +1,7 @@
 //! Behaviours of whole companions, one module each.
 
+#[path = "behaviour/avatar.rs"]
+mod avatar;
 #[path = "behaviour/brain.rs"]
 mod brain;
 #[path = "behaviour/hearing.rs"]
@@ -12,3 +14,5 @@ mod mandarin;
 mod turns;
 #[path = "behaviour/voice.rs"]
 mod voice;
+#[path = "behaviour/brain_files.rs"]
+mod brain_files;
