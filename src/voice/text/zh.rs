@@ -289,12 +289,14 @@ fn punctuation(sign: char) -> &'static str {
 
 /// Writes a mark with the space that it stands in: `xau↓, “xau↓” (xau↓)`.
 fn write_mark(mark: &str, out: &mut String) {
+    if matches!(mark, "…" | "—") && out.trim_end().ends_with(mark) {
+        return;
+    }
     let opens = matches!(mark, "“" | "(");
     if !opens && mark != " " {
         out.truncate(out.trim_end().len());
     }
-    let repeats = matches!(mark, "…" | "—") && out.ends_with(mark);
-    if out.is_empty() && !opens || repeats {
+    if out.is_empty() && !opens {
         return;
     }
     if mark == " " || opens {
@@ -307,6 +309,3 @@ fn write_mark(mark: &str, out: &mut String) {
         out.push(' ');
     }
 }
-
-#[cfg(test)]
-mod tests;

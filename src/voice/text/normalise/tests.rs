@@ -288,7 +288,7 @@ const CHINESE: &[(&str, &str)] = &[
     ("5/6", "六分之五"),
     ("1.2.3", "一点二点三"),
     ("v1.0", "V一点零"),
-    ("邮箱是zhang_san@163.com", "邮箱是zhang san 艾特 一六三点com"),
+    ("邮箱是zhang_san@163.com", "邮箱是zhang san 艾特一六三点com"),
     ("www.baidu.com很好用", "baidu点com很好用"),
     ("http://localhost:8080/x", "localhost"),
     ("main.rs文件", "main.rs文件"),

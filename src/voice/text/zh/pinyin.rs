@@ -254,7 +254,7 @@ const RHYMES: &[Rhyme] = &{
         rhyme("un",   AfterInitial, "w", "ə",  "n"),  rhyme("wen",  Alone, "w", "ə",  "n"),
         rhyme("o",    AfterInitial, "w", "o",  ""),   rhyme("weng", Alone, "w", "ə",  "ŋ"),
         rhyme("uo",   AfterInitial, "w", "o",  ""),   rhyme("wo",   Alone, "w", "o",  ""),
-        rhyme("wong", Alone,        "w", "ʊ",  "ŋ"),
+        rhyme("wong", Alone,        "",  "ʊ",  "ŋ"),
 
         rhyme("v",    AfterInitial, "",  "y",  ""),   rhyme("yu",   Alone, "",  "y",  ""),
         rhyme("ve",   AfterInitial, "ɥ", "e",  ""),   rhyme("yue",  Alone, "ɥ", "e",  ""),
