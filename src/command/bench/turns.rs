@@ -33,7 +33,7 @@ pub fn turn(config: &Config, rounds: usize, report: &Report) -> Result<()> {
 
     let (mut all, mut cached, mut prompts) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds + 1 {
-        session.speak(&question, config)?;
+        session.speak(&question)?;
         session.finish_turn(|_, events| {
             for event in events {
                 if let Fact::TurnFinished { latency, usage, .. } = &event.fact {
