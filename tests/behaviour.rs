@@ -8,6 +8,8 @@ mod brain;
 mod hearing;
 #[path = "behaviour/layout.rs"]
 mod layout;
+#[path = "behaviour/memory.rs"]
+mod memory;
 #[path = "behaviour/turns.rs"]
 mod turns;
 #[path = "behaviour/voice.rs"]
