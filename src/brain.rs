@@ -84,7 +84,7 @@ pub struct Sampling {
     pub repetition_window: usize,
     /// The seed of the draw; none draws one from the system.
     pub seed: Option<u64>,
-    /// The most tokens of one reply.
+    /// The most tokens of one reply. With 0 the prompt is only read, so that one which begins with it is answered sooner.
     pub max_tokens: usize,
 }
 

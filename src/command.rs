@@ -6,6 +6,7 @@ mod chat;
 mod demo;
 mod doctor;
 mod frames;
+mod memory;
 mod models;
 mod say;
 mod test;
@@ -44,6 +45,7 @@ enum Command {
     Ask(ask::AskArgs),
     Transcribe(transcribe::TranscribeArgs),
     Say(say::SayArgs),
+    Memory(memory::MemoryArgs),
     Models(models::ModelsArgs),
     Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
@@ -61,6 +63,7 @@ impl Cli {
             Some(Command::Ask(args)) => ask::run(args, &context),
             Some(Command::Transcribe(args)) => transcribe::run(args, &context),
             Some(Command::Say(args)) => say::run(args, &context),
+            Some(Command::Memory(args)) => memory::run(args, &context),
             Some(Command::Models(args)) => models::run(args, &context),
             Some(Command::Doctor(args)) => doctor::run(args, &context),
             Some(Command::Demo(args)) => demo::run(args, &context),

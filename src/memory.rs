@@ -11,11 +11,12 @@ pub mod store;
 
 use std::path::{Path, PathBuf};
 
+use bevy::app::{App, Plugin};
 use serde::{Deserialize, Serialize};
 
 pub use self::engine::{LmdbConfig, MemoryEngine};
 use self::scripted::{ScriptedConfig, ScriptedMemory};
-use crate::worker::{EngineError, Stage, Worker};
+use crate::worker::{EngineError, Stage, Worker, add_worker};
 
 /// The memory stage: [`MemoryRequest`] → [`MemoryReply`].
 #[derive(Debug)]
@@ -126,6 +127,19 @@ pub fn worker(config: &MemoryConfig) -> Worker<LongTerm> {
     match config.clone() {
         MemoryConfig::Lmdb(config) => Worker::spawn(move || MemoryEngine::load(&config).map_err(EngineError::failed)),
         MemoryConfig::Scripted(config) => Worker::spawn(move || Ok(ScriptedMemory::new(&config))),
+    }
+}
+
+/// Adds memory as configured; its engine loads on the worker's thread.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryPlugin {
+    /// Which engine, and how.
+    pub config: MemoryConfig,
+}
+
+impl Plugin for MemoryPlugin {
+    fn build(&self, app: &mut App) {
+        add_worker(app, worker(&self.config));
     }
 }
 

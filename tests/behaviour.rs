@@ -1,5 +1,7 @@
 //! Behaviours of whole companions, one module each.
 
+#[path = "behaviour/avatar.rs"]
+mod avatar;
 #[path = "behaviour/brain.rs"]
 mod brain;
 #[path = "behaviour/hearing.rs"]

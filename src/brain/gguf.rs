@@ -270,6 +270,9 @@ impl GgufBrain {
         };
         let mut logits = advance(sequence, &ids[cached..])?;
         let mut usage = Usage { prompt_tokens: ids.len(), cached_tokens: cached, ..Usage::default() };
+        if prompt.sampling.max_tokens == 0 {
+            return Ok(usage);
+        }
         let mut sampler = Sampler::new(&prompt.sampling);
         let mut state = grammar.start();
         // Control tokens stand for no words, so using them again is no repetition.

@@ -29,7 +29,7 @@ pub(super) fn recall(
             continue;
         };
         let query = turn.exchange.user.clone();
-        let request = MemoryRequest::Recall { owner, query, limit: settings.recollections };
+        let request = MemoryRequest::Recall { owner, query, limit: settings.recollections, before: None };
         match worker.submit(ticket, request) {
             Ok(()) => turn.step = Step::Recalling,
             Err(Refused::Full(_)) => {}

@@ -59,12 +59,10 @@ pub enum Pooling {
     First,
 }
 
-/// A BERT-like embedding model. The defaults are multilingual-e5-small's.
+/// How an embedding model was trained to be asked. The defaults are multilingual-e5-small's.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EmbedderConfig {
-    /// The folder with `model.safetensors`, `tokenizer.json` and `config.json`.
-    pub model: PathBuf,
     /// How token states become a vector.
     pub pooling: Pooling,
     /// What stands before a text that others are to be found by.
@@ -75,18 +73,14 @@ pub struct EmbedderConfig {
 
 impl Default for EmbedderConfig {
     fn default() -> Self {
-        Self {
-            model: PathBuf::new(),
-            pooling: Pooling::Mean,
-            query_prefix: "query: ".into(),
-            passage_prefix: "passage: ".into(),
-        }
+        Self { pooling: Pooling::Mean, query_prefix: "query: ".into(), passage_prefix: "passage: ".into() }
     }
 }
 
 /// multilingual-e5-small (Wang et al., arXiv:2402.05672) and its like: a tokenizer, an encoder, pooling.
 pub struct TextEmbedder {
     config: EmbedderConfig,
+    folder: PathBuf,
     name: String,
     tokenizer: Tokenizer,
     bert: Bert,
@@ -96,12 +90,12 @@ pub struct TextEmbedder {
 }
 
 impl TextEmbedder {
-    /// Loads the model of a configuration.
+    /// Loads `model.safetensors`, `tokenizer.json` and `config.json` from a folder, whose name becomes the embedder's.
     ///
     /// # Errors
     /// [`MemoryError::Model`], naming the file.
-    pub fn load(config: &EmbedderConfig) -> Result<Self, MemoryError> {
-        let at = |file: &str| config.model.join(file);
+    pub fn load(folder: &Path, config: &EmbedderConfig) -> Result<Self, MemoryError> {
+        let at = |file: &str| folder.join(file);
         let (settings, weights, tokenizer) = (at("config.json"), at("model.safetensors"), at("tokenizer.json"));
         let text = fs::read_to_string(&settings).map_err(|error| MemoryError::model(&settings, error))?;
         let bert_config: BertConfig =
@@ -111,9 +105,10 @@ impl TextEmbedder {
         // Long texts are cut into windows here, and a batch is not padded.
         loaded.with_padding(None);
         loaded.with_truncation(None).map_err(|error| MemoryError::model(&tokenizer, error))?;
-        let name = config.model.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self {
             config: config.clone(),
+            folder: folder.into(),
             name,
             tokenizer: loaded,
             bert,
@@ -127,9 +122,9 @@ impl TextEmbedder {
         // No token is shorter than a byte, so no more than this can matter.
         let enough = text.floor_char_boundary(MAX_WINDOWS * self.window * LONGEST_TOKEN);
         let encoding = self.tokenizer.encode_fast(format!("{prefix}{}", &text[..enough]), true);
-        let encoding = encoding.map_err(|error| MemoryError::model(&self.config.model, error))?;
+        let encoding = encoding.map_err(|error| MemoryError::model(&self.folder, error))?;
         let [first, content @ .., last] = encoding.get_ids() else {
-            return Err(MemoryError::model(&self.config.model, "the tokenizer does not enclose a text in two tokens"));
+            return Err(MemoryError::model(&self.folder, "the tokenizer does not enclose a text in two tokens"));
         };
         let windows = content.chunks(self.window).take(MAX_WINDOWS);
         Ok(windows.map(|window| [&[*first], window, &[*last]].concat()).collect())
@@ -171,7 +166,7 @@ impl TextEmbedder {
             });
             Tensor::stack(&pooled.collect::<candle_core::Result<Vec<_>>>()?, 0)?.to_vec2()
         };
-        let pooled = pooled().map_err(|error| MemoryError::model(&self.config.model, error))?;
+        let pooled = pooled().map_err(|error| MemoryError::model(&self.folder, error))?;
         for ((owner, window), pooled) in owners.into_iter().zip(windows).zip(pooled) {
             let weight = (window.len() - 2) as f32;
             vectors[owner].iter_mut().zip(pooled).for_each(|(sum, value)| *sum += weight * value);
@@ -232,11 +227,6 @@ pub(super) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// Whether a folder holds what [`TextEmbedder::load`] needs.
-pub fn is_complete(model: &Path) -> bool {
-    ["config.json", "model.safetensors", "tokenizer.json"].iter().all(|file| model.join(file).is_file())
-}
-
 #[cfg(test)]
 mod experiment {
     use super::*;
@@ -244,7 +234,7 @@ mod experiment {
     fn timing() {
         let folder = PathBuf::from(std::env::var("COMPANION_MODELS").unwrap()).join("e5-small");
         let mut last = 0.0;
-        if !is_complete(&folder) {
+        if !folder.join("config.json").is_file() {
             crate::models::convert::e5::convert(&folder.join("raw"), &folder, &mut |p| {
                 if p - last > 0.1 {
                     last = p;
@@ -254,7 +244,7 @@ mod experiment {
             .unwrap();
         }
         let t = std::time::Instant::now();
-        let e = TextEmbedder::load(&EmbedderConfig { model: folder, ..Default::default() }).unwrap();
+        let e = TextEmbedder::load(&folder, &EmbedderConfig::default()).unwrap();
         eprintln!("load {:?}", t.elapsed());
         let v: serde_json::Value =
             serde_json::from_str(&fs::read_to_string("/work/out/memory/ref.json").unwrap()).unwrap();

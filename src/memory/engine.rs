@@ -11,29 +11,34 @@ use super::{
     LongTerm, MemoryError, MemoryReply, MemoryRequest,
     embedder::{Embed, EmbedderConfig, TextEmbedder},
     ranking::Ranking,
-    store::{Search, Store, StoreConfig},
+    store::{Search, Store},
 };
 use crate::worker::{Engine, EngineError, Turn};
 
 /// An embedding model and a store on disk.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LmdbConfig {
-    /// What turns a text into a vector.
+    /// The folder of the embedding model: `model.safetensors`, `tokenizer.json` and `config.json`.
+    pub model: PathBuf,
+    /// The folder of the store. It is made when it is missing.
+    pub store: PathBuf,
+    /// How the model was trained to be asked.
     pub embedder: EmbedderConfig,
-    /// Where memories are kept.
-    pub store: StoreConfig,
-    /// Which of them are brought back.
+    /// Which memories are brought back.
     pub ranking: Ranking,
+    /// When a search has to scan more memories than this, they are indexed in the background.
+    pub index_after: usize,
 }
 
-impl LmdbConfig {
-    /// The model in one folder, the store in another, the rest as it is by default.
-    pub fn new(model: impl Into<PathBuf>, store: impl Into<PathBuf>) -> Self {
+impl Default for LmdbConfig {
+    fn default() -> Self {
         Self {
-            embedder: EmbedderConfig { model: model.into(), ..EmbedderConfig::default() },
-            store: StoreConfig { path: store.into(), ..StoreConfig::default() },
+            model: PathBuf::new(),
+            store: PathBuf::new(),
+            embedder: EmbedderConfig::default(),
             ranking: Ranking::default(),
+            index_after: 10_000,
         }
     }
 }
@@ -51,8 +56,8 @@ impl MemoryEngine {
     /// # Errors
     /// [`MemoryError`]: the model or the store cannot be used, or they do not belong together.
     pub fn load(config: &LmdbConfig) -> Result<Self, MemoryError> {
-        let store = Store::open(&config.store)?;
-        let embedder = TextEmbedder::load(&config.embedder)?;
+        let store = Store::open(&config.store, config.index_after)?;
+        let embedder = TextEmbedder::load(&config.model, &config.embedder)?;
         Self::new(Box::new(embedder), store, config.ranking)
     }
 

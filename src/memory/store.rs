@@ -11,9 +11,6 @@ mod schema;
 
 use std::path::{Path, PathBuf};
 
-use heed::{RoTxn, WithoutTls};
-use serde::{Deserialize, Serialize};
-
 use self::{
     disk::{Disk, Failure},
     index::Index,
@@ -24,25 +21,10 @@ use super::{
     embedder::Embed,
     ranking::{Candidate, Distinct, Ranking},
 };
+use heed::{RoTxn, WithoutTls};
 
 /// Memories that are embedded and written together while a store is embedded anew.
 const REINDEX_BATCH: usize = 64;
-
-/// How a store works. The defaults suit all sizes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct StoreConfig {
-    /// The store's folder. It is made when it is missing.
-    pub path: PathBuf,
-    /// When a search has to scan more memories than this, they are indexed in the background.
-    pub index_after: usize,
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self { path: PathBuf::new(), index_after: 10_000 }
-    }
-}
 
 /// A question to a store.
 #[derive(Clone, Copy, Debug)]
@@ -66,24 +48,26 @@ pub struct Store {
     disk: Disk,
     schema: Schema,
     index: Index,
-    config: StoreConfig,
+    path: PathBuf,
+    index_after: usize,
 }
 
 impl Store {
-    /// Opens a store, or makes one.
+    /// Opens the store in a folder, or makes one. When a search has to scan more memories than `index_after`, they are
+    /// indexed in the background.
     ///
     /// # Errors
     /// [`MemoryError::Damaged`], [`MemoryError::Format`], [`MemoryError::Full`] or [`MemoryError::Store`].
-    pub fn open(config: &StoreConfig) -> Result<Self, MemoryError> {
-        let disk = Disk::open(&config.path, None)?;
+    pub fn open(path: &Path, index_after: usize) -> Result<Self, MemoryError> {
+        let disk = Disk::open(path, None)?;
         let schema = Schema::open(&disk)?;
-        let index = Index::open(&config.path.join("index"), disk.clone(), schema.clone());
-        Ok(Self { disk, schema, index, config: config.clone() })
+        let index = Index::open(&path.join("index"), disk.clone(), schema.clone());
+        Ok(Self { disk, schema, index, path: path.into(), index_after })
     }
 
     /// The store's folder.
     pub fn path(&self) -> &Path {
-        &self.config.path
+        &self.path
     }
 
     /// Whether the vectors of an embedder can be compared with the store's.
@@ -146,7 +130,7 @@ impl Store {
                 Ok((self.choose(txn, search, &candidates)?, scanned))
             })?;
             if found.len() >= search.limit || exhausted {
-                if scanned > self.config.index_after {
+                if scanned > self.index_after {
                     self.index.build_in_background(owner, space);
                 }
                 return Ok(found);
@@ -290,7 +274,7 @@ impl Store {
         let owners = self.disk.read(|txn| self.schema.owners(txn))?;
         for (owner, _) in owners {
             let count = self.disk.read(|txn| Ok(self.schema.ids(txn, &next, owner, 0)?.len()))?;
-            if count > self.config.index_after {
+            if count > self.index_after {
                 self.index.build(owner, &next, &|| false)?;
             }
         }

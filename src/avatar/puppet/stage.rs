@@ -58,7 +58,7 @@ impl Puppet {
     /// Head and shoulders, filling a view of `size` about the origin: the puppet, and where to put it.
     pub fn portrait(size: Vec2) -> (Self, Transform) {
         let view = size.y.min(size.x * 1.25);
-        (Self { height: view * 1.18 }, Transform::from_xyz(0.0, view * -0.095 - (size.y - view) / 2.0, 0.0))
+        (Self { height: view * 1.18 }, Transform::from_xyz(0.0, view * -0.102 - (size.y - view) / 2.0, 0.0))
     }
 }
 
@@ -70,6 +70,11 @@ pub struct PuppetOf(pub Entity);
 #[derive(Component, Clone, Copy, Debug, Default)]
 #[require(Transform = Transform::from_xyz(0.0, 0.0, BACKDROP_DEPTH), Visibility)]
 pub struct Backdrop;
+
+impl Backdrop {
+    /// The room's light: a window that is cleared with it does not flash before the art is there.
+    pub const LIGHT: Color = Color::srgb(0.969, 0.925, 0.953);
+}
 
 /// What the thread builds.
 struct Built {
