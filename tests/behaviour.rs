@@ -12,3 +12,5 @@ mod layout;
 mod turns;
 #[path = "behaviour/voice.rs"]
 mod voice;
+#[path = "behaviour/brain_files.rs"]
+mod brain_files;
