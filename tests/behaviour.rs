@@ -10,6 +10,8 @@ mod hearing;
 mod layout;
 #[path = "behaviour/memory.rs"]
 mod memory;
+#[path = "behaviour/mandarin.rs"]
+mod mandarin;
 #[path = "behaviour/turns.rs"]
 mod turns;
 #[path = "behaviour/voice.rs"]
