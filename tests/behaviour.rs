@@ -1,1 +1,4 @@
 //! Behaviours of whole companions, one module each.
+
+#[path = "behaviour/audio.rs"]
+mod audio;
