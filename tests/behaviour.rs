@@ -18,3 +18,5 @@ mod turns;
 mod voice;
 #[path = "behaviour/brain_files.rs"]
 mod brain_files;
+#[path = "behaviour/audio.rs"]
+mod audio;
