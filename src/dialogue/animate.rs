@@ -14,7 +14,7 @@ use crate::{
 /// Lets the mouth follow the sound at the playback cursor.
 pub(super) fn move_lips(mut companions: Query<(&Playback, &mut Mouth)>) {
     for (playback, mut mouth) in &mut companions {
-        mouth.set_if_neq(Mouth { open: playback.level().clamp(0.0,1.0), ..default() });
+        mouth.set_if_neq(Mouth { open: playback.level().clamp(0.0, 1.0), ..default() });
     }
 }
 

@@ -60,7 +60,9 @@ pub fn hearing(config: &Config, rounds: usize, report: &Report) -> Result<()> {
 }
 
 /// x
-pub fn memory(_: &Config, _: usize, _: &Report) -> Result<()> { Ok(()) }
+pub fn memory(_: &Config, _: usize, _: &Report) -> Result<()> {
+    Ok(())
+}
 
 /// The language model: reading, writing, and the first token of a new turn.
 pub fn brain(config: &Config, rounds: usize, report: &Report) -> Result<()> {
@@ -153,7 +155,8 @@ pub fn voice(config: &Config, rounds: usize, report: &Report) -> Result<()> {
             first.push(until_first);
             factor.push(all / seconds);
         }
-        report.figures(name, &[("first audio", median(&mut first), "s"), ("real-time factor", median(&mut factor), "×")]);
+        report
+            .figures(name, &[("first audio", median(&mut first), "s"), ("real-time factor", median(&mut factor), "×")]);
     }
     Ok(())
 }
