@@ -8,9 +8,15 @@ mod brain;
 mod hearing;
 #[path = "behaviour/layout.rs"]
 mod layout;
+#[path = "behaviour/memory.rs"]
+mod memory;
+#[path = "behaviour/mandarin.rs"]
+mod mandarin;
 #[path = "behaviour/turns.rs"]
 mod turns;
 #[path = "behaviour/voice.rs"]
 mod voice;
 #[path = "behaviour/brain_files.rs"]
 mod brain_files;
+#[path = "behaviour/audio.rs"]
+mod audio;

@@ -20,7 +20,7 @@ use crate::{
     },
     hearing::{
         Hearing, SpeechFrame,
-        vad::{Ear, EarEvent},
+        vad::{Ear, EarEvent, VadConfig},
     },
     memory::LongTerm,
     voice::Voice,
@@ -36,6 +36,7 @@ pub struct Session {
     companion: Entity,
     cursor: MessageCursor<DialogueEvent>,
     speaking: Option<Receiver<SpeechPart>>,
+    vad: VadConfig,
 }
 
 /// Why a session cannot go on.
@@ -78,7 +79,8 @@ impl Session {
         let companion = spawn_companion(&mut app, config)?;
         app.finish();
         app.cleanup();
-        Ok(Self { app, companion, cursor: MessageCursor::default(), speaking: None })
+        let vad = config.clone().with_model_paths().vad;
+        Ok(Self { app, companion, cursor: MessageCursor::default(), speaking: None, vad })
     }
 
     /// The companion.
@@ -134,10 +136,10 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError::Speech`] when the detector cannot be loaded.
-    pub fn speak(&mut self, pcm: &Pcm, config: &Config) -> Result<(), SessionError> {
+    pub fn speak(&mut self, pcm: &Pcm) -> Result<(), SessionError> {
         let failed = |error: &dyn std::fmt::Display| SessionError::Speech(error.to_string());
         let pcm = resample(pcm, 16_000);
-        let mut ear = Ear::load(&config.vad).map_err(|error| failed(&error))?;
+        let mut ear = Ear::load(&self.vad).map_err(|error| failed(&error))?;
         let (part, parts) = unbounded();
         let speak = move || {
             let block = 512;
