@@ -171,10 +171,11 @@ fn a_superseded_sentence_is_left_unspoken() {
     let mut kokoro = kokoro();
     let say = Say { text: "我们慢慢地走过那座很长很长的老石桥，".repeat(8), ..Say::default() };
     let served = std::thread::scope(|scope| {
-        let serving = scope.spawn(|| kokoro.serve(say, &turn));
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        spoken.supersede();
-        serving.join().unwrap()
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            spoken.supersede();
+        });
+        kokoro.serve(say, &turn)
     });
     assert!(matches!(served, Err(EngineError::Superseded)), "{served:?}");
     assert!(spoken.drain().all(|chunk| !chunk.last));
