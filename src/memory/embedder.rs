@@ -14,8 +14,9 @@ use tokenizers::Tokenizer;
 use self::bert::{Bert, BertConfig};
 use super::MemoryError;
 
-/// A text is cut into at most this many windows; what a person says fits into one.
-const MAX_WINDOWS: usize = 16;
+/// Of a long text so many windows are embedded, about 2,000 tokens: what a person says fits into one, and a pasted book must
+/// not hold up a conversation.
+const MAX_WINDOWS: usize = 4;
 /// About this many tokens go through the encoder at once, which bounds its memory.
 const BATCH_TOKENS: usize = 2048;
 
