@@ -76,7 +76,7 @@ pub fn windowed(config: &Config) -> Result<App, ConfigError> {
     };
 
     use crate::{
-        avatar::puppet::{Puppet, PuppetPlugin},
+        avatar::puppet::{Backdrop, Portrait, PuppetPlugin},
         dialogue::microphone::HearsMicrophone,
     };
 
@@ -108,12 +108,15 @@ pub fn windowed(config: &Config) -> Result<App, ConfigError> {
         focused_mode: UpdateMode::reactive_low_power(frame),
         unfocused_mode: UpdateMode::reactive_low_power(frame),
     });
-    app.insert_resource(ClearColor(if transparent { Color::NONE } else { Color::srgb(0.93, 0.90, 0.95) }));
-    app.add_systems(Startup, |mut commands: Commands| {
+    app.insert_resource(ClearColor(if transparent { Color::NONE } else { Backdrop::LIGHT }));
+    app.add_systems(Startup, move |mut commands: Commands| {
         commands.spawn((Camera2d, Msaa::Off));
+        if !transparent {
+            commands.spawn(Backdrop);
+        }
     });
     let companion = spawn_companion(&mut app, config)?;
-    app.world_mut().entity_mut(companion).insert((HearsMicrophone, Puppet::default()));
+    app.world_mut().entity_mut(companion).insert((HearsMicrophone, Portrait));
     Ok(app)
 }
 

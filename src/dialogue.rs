@@ -1,8 +1,8 @@
 //! A companion and its turns: the one place that knows all stages and turns one's output into the next one's request.
 
+mod animate;
 pub mod event;
 pub mod history;
-mod animate;
 mod listen;
 pub mod microphone;
 pub mod persona;

@@ -111,7 +111,8 @@ pub fn run(args: &MemoryArgs, context: &Context) -> CommandResult {
     if let Some(store) = &args.store {
         memory.store.clone_from(store);
     }
-    let command = Memories { store: Store::open(&memory.store, memory.index_after)?, config: memory, json: context.json };
+    let command =
+        Memories { store: Store::open(&memory.store, memory.index_after)?, config: memory, json: context.json };
     let owner = args.owner.as_deref();
     match &args.action {
         Action::List { page, per_page } => command.list(owner, *page as usize, *per_page as usize),
@@ -201,8 +202,7 @@ impl Memories {
     fn search(&self, owner: &str, text: &str, limit: usize, min_score: Option<f32>) -> CommandResult {
         let embedder = self.embedder()?;
         let vector = embedder.query(text)?;
-        let ranking =
-            Ranking { min_score: min_score.unwrap_or(self.config.ranking.min_score), ..self.config.ranking };
+        let ranking = Ranking { min_score: min_score.unwrap_or(self.config.ranking.min_score), ..self.config.ranking };
         let search = Search { owner, vector: &vector, limit, before: None, ranking, now: now() };
         let found = self.store.search(&embedder, &search)?;
         self.show(&found, true)?;

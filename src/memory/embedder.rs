@@ -14,8 +14,9 @@ use tokenizers::Tokenizer;
 use self::bert::{Bert, BertConfig};
 use super::MemoryError;
 
-/// A text is cut into at most this many windows; what a person says fits into one.
-const MAX_WINDOWS: usize = 16;
+/// Of a long text so many windows are embedded, about 2,000 tokens: what a person says fits into one, and a pasted book must
+/// not hold up a conversation.
+const MAX_WINDOWS: usize = 4;
 /// About this many tokens go through the encoder at once, which bounds its memory.
 const BATCH_TOKENS: usize = 2048;
 
@@ -225,54 +226,4 @@ pub(super) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     }
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
     sums.iter().sum::<f32>() + rest
-}
-
-#[cfg(test)]
-mod experiment {
-    use super::*;
-    #[test]
-    fn timing() {
-        let folder = PathBuf::from(std::env::var("COMPANION_MODELS").unwrap()).join("e5-small");
-        let mut last = 0.0;
-        if !folder.join("config.json").is_file() {
-            crate::models::convert::e5::convert(&folder.join("raw"), &folder, &mut |p| {
-                if p - last > 0.1 {
-                    last = p;
-                    eprintln!("{p}")
-                }
-            })
-            .unwrap();
-        }
-        let t = std::time::Instant::now();
-        let e = TextEmbedder::load(&folder, &EmbedderConfig::default()).unwrap();
-        eprintln!("load {:?}", t.elapsed());
-        let v: serde_json::Value =
-            serde_json::from_str(&fs::read_to_string("/work/out/memory/ref.json").unwrap()).unwrap();
-        let mut worst = 1f32;
-        for r in v.as_array().unwrap() {
-            let text = r["text"].as_str().unwrap();
-            let q = r["query"].as_bool().unwrap();
-            let w: Vec<f32> = r["vector"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect();
-            let g = if q { e.query(text) } else { e.passage(text) }.unwrap();
-            let ids = e.windows(if q { "query: " } else { "passage: " }, text).unwrap();
-            let flat: Vec<u32> = ids.iter().flat_map(|w| w[1..w.len() - 1].to_vec()).collect();
-            let want: Vec<u32> = r["ids"].as_array().unwrap().iter().map(|x| x.as_u64().unwrap() as u32).collect();
-            let c = cosine(&g, &w);
-            worst = worst.min(c);
-            eprintln!("{c:.5} ids {} {} {:?}", flat == want, flat.len(), text.chars().take(30).collect::<String>());
-        }
-        eprintln!("worst {worst}");
-        for text in [
-            "I like green tea",
-            "我昨天去了上海的博物馆，看到了很多青铜器。",
-            &"The quick brown fox jumps over the lazy dog. ".repeat(20),
-        ] {
-            let t = std::time::Instant::now();
-            let n = 30;
-            for _ in 0..n {
-                e.passage(text).unwrap();
-            }
-            eprintln!("{} tokens {:?}", e.windows("passage: ", text).unwrap().concat().len(), t.elapsed() / n);
-        }
-    }
 }

@@ -112,15 +112,20 @@ impl NGrams {
             // Enclosed, so that a single character is a pair, too.
             let word: Vec<char> = ['^'].into_iter().chain(word.chars()).chain(['$']).collect();
             for pair in word.windows(2) {
-                let hash = pair.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, letter| {
-                    (hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0100_0000_01b3)
-                });
-                vector[(hash >> 32) as usize % self.dimensions] += 1.0;
+                vector[hash(pair) as usize % self.dimensions] += 1.0;
             }
         }
         normalise(&mut vector);
         vector
     }
+}
+
+/// FNV-1a over whole characters, then mixed downward, so that the low bits depend on all of them.
+fn hash(pair: &[char]) -> u64 {
+    let hash = pair.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, letter| {
+        (hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
 impl Embed for NGrams {
