@@ -20,7 +20,7 @@ fn main() -> AppExit {
             ..default()
         }))
         // The two share one brain and one voice engine; nobody listens to the microphone.
-        .add_plugins((CompanionPlugins::default().without_hearing(), PuppetPlugin))
+        .add_plugins((CompanionPlugins::default().without_hearing(), PuppetPlugin::default()))
         .insert_resource(ClearColor(Color::srgb(0.87, 0.91, 0.94)))
         .add_systems(Startup, set_scene)
         .add_observer(pass_on)

@@ -31,7 +31,7 @@ fn log_plugin(quiet: bool) -> LogPlugin {
 /// Personas may stand anywhere, so their paths need not lie under the assets folder.
 fn asset_plugin() -> AssetPlugin {
     AssetPlugin {
-        file_path: ".".into(),
+        file_path: std::env::current_dir().unwrap_or_default().display().to_string(),
         watch_for_changes_override: Some(true),
         unapproved_path_mode: UnapprovedPathMode::Allow,
         ..default()
@@ -76,7 +76,7 @@ pub fn windowed(config: &Config) -> Result<App, ConfigError> {
     };
 
     use crate::{
-        avatar::puppet::{Puppet, PuppetPlugin},
+        avatar::puppet::{Backdrop, Portrait, PuppetPlugin},
         dialogue::microphone::HearsMicrophone,
     };
 
@@ -100,7 +100,7 @@ pub fn windowed(config: &Config) -> Result<App, ConfigError> {
         .set(asset_plugin());
     app.add_plugins(plugins)
         .add_plugins(CompanionPlugins::from(config.clone()))
-        .add_plugins((PuppetPlugin, window::WindowUiPlugin));
+        .add_plugins((PuppetPlugin::default(), window::WindowUiPlugin));
     app.set_error_handler(bevy::ecs::error::error);
     // The frame rate is capped: without a GPU each frame takes the cores from brain and voice.
     let frame = std::time::Duration::from_secs_f64(1.0 / frames_per_second.clamp(1.0, 240.0));
@@ -108,12 +108,15 @@ pub fn windowed(config: &Config) -> Result<App, ConfigError> {
         focused_mode: UpdateMode::reactive_low_power(frame),
         unfocused_mode: UpdateMode::reactive_low_power(frame),
     });
-    app.insert_resource(ClearColor(if transparent { Color::NONE } else { Color::srgb(0.93, 0.90, 0.95) }));
-    app.add_systems(Startup, |mut commands: Commands| {
+    app.insert_resource(ClearColor(if transparent { Color::NONE } else { Backdrop::LIGHT }));
+    app.add_systems(Startup, move |mut commands: Commands| {
         commands.spawn((Camera2d, Msaa::Off));
+        if !transparent {
+            commands.spawn(Backdrop);
+        }
     });
     let companion = spawn_companion(&mut app, config)?;
-    app.world_mut().entity_mut(companion).insert((HearsMicrophone, Puppet::default()));
+    app.world_mut().entity_mut(companion).insert((HearsMicrophone, Portrait));
     Ok(app)
 }
 

@@ -49,7 +49,7 @@ pub struct LookAt(pub Vec2);
 /// The body's own life: its clock, and what lags behind.
 #[derive(Component, Clone, Debug)]
 pub struct Idle {
-    /// Companions of different seeds do not blink together.
+    /// Companions of different seeds do not blink together. 0 stands for a seed of the entity's own.
     pub seed: u64,
     clock: Duration,
     hair: Hair,
@@ -61,7 +61,7 @@ pub struct Idle {
 
 impl Default for Idle {
     fn default() -> Self {
-        Self::seeded(1)
+        Self::seeded(0)
     }
 }
 
@@ -157,9 +157,12 @@ impl Plugin for AvatarPlugin {
 /// Merges expression, idling and speech into the pose.
 fn animate(
     time: Res<Time>,
-    mut avatars: Query<(&mut Expression, &mut Idle, &mut RigPose, &Mouth, &Attention, &LookAt)>,
+    mut avatars: Query<(Entity, &mut Expression, &mut Idle, &mut RigPose, &Mouth, &Attention, &LookAt)>,
 ) {
-    for (mut expression, mut idle, mut pose, mouth, attention, look) in &mut avatars {
+    for (entity, mut expression, mut idle, mut pose, mouth, attention, look) in &mut avatars {
+        if idle.seed == 0 {
+            idle.seed = entity.to_bits();
+        }
         expression.advance(time.delta_secs());
         *pose = idle.pose(time.delta(), &expression, mouth, *attention, look.0);
     }

@@ -84,7 +84,7 @@ pub struct Sampling {
     pub repetition_window: usize,
     /// The seed of the draw; none draws one from the system.
     pub seed: Option<u64>,
-    /// The most tokens of one reply.
+    /// The most tokens of one reply. With 0 the prompt is only read, so that one which begins with it is answered sooner.
     pub max_tokens: usize,
 }
 
@@ -227,4 +227,21 @@ pub enum BrainError {
     /// The forward pass failed.
     #[error("inference failed: {0}")]
     Inference(#[from] candle_core::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_is_named_in_toml_and_a_misspelt_setting_is_an_error() {
+        let config: BrainConfig = toml::from_str("engine = \"gguf\"\nmodel = \"a.gguf\"\ncontext = 2048").unwrap();
+        let expected = GgufConfig { model: "a.gguf".into(), context: 2048, ..GgufConfig::default() };
+        assert_eq!(config, BrainConfig::Gguf(expected));
+        let misspelt = toml::from_str::<BrainConfig>("engine = \"gguf\"\ncontex = 2048").unwrap_err().to_string();
+        assert!(misspelt.contains("contex"), "{misspelt}");
+        let scripted: BrainConfig =
+            toml::from_str("engine = \"scripted\"\nreplies = [\"[happy] Hi\"]\nexhausted = \"echo\"").unwrap();
+        assert!(matches!(scripted, BrainConfig::Scripted(config) if config.replies.len() == 1));
+    }
 }

@@ -1,8 +1,8 @@
 //! A companion and its turns: the one place that knows all stages and turns one's output into the next one's request.
 
+mod animate;
 pub mod event;
 pub mod history;
-mod animate;
 mod listen;
 pub mod microphone;
 pub mod persona;
@@ -76,7 +76,7 @@ impl Plugin for DialoguePlugin {
                         .chain()
                         .in_set(CompanionSystems::Listen),
                     (recall::take_recollections, recall::recall).chain().in_set(CompanionSystems::Recall),
-                    (think::think, think::take_tokens).chain().in_set(CompanionSystems::Think),
+                    (think::warm_up, think::think, think::take_tokens).chain().in_set(CompanionSystems::Think),
                     (speak::say, speak::take_speech, speak::follow, animate::attend, animate::move_lips)
                         .chain()
                         .in_set(CompanionSystems::Speak),

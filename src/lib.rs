@@ -108,6 +108,7 @@ impl CompanionPlugins {
     /// Without a voice: replies count as heard when they are shown.
     pub fn without_voice(mut self) -> Self {
         self.voice = false;
+        self.config.speaker.backend = SpeakerBackend::Null;
         self
     }
 

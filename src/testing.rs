@@ -31,8 +31,10 @@ pub const TICK: Duration = Duration::from_millis(10);
 /// A configuration whose engines do as `script` says and whose speaker follows the app's clock.
 pub fn scripted(script: &Script) -> Config {
     let lines = script.turns.iter().filter_map(|turn| turn.hears.clone()).collect();
-    let rules =
-        script.brain.iter().map(|rule| brain::scripted::Rule { contains: rule.when.clone(), reply: rule.reply.clone() });
+    let rules = script
+        .brain
+        .iter()
+        .map(|rule| brain::scripted::Rule { contains: rule.when.clone(), reply: rule.reply.clone() });
     let mut config = Config {
         hearing: HearingConfig::Scripted(hearing::scripted::ScriptedConfig { lines }),
         memory: MemoryConfig::Scripted(memory::scripted::ScriptedConfig::default()),

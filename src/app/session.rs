@@ -20,7 +20,7 @@ use crate::{
     },
     hearing::{
         Hearing, SpeechFrame,
-        vad::{Ear, EarEvent},
+        vad::{Ear, EarEvent, VadConfig},
     },
     memory::LongTerm,
     voice::Voice,
@@ -30,12 +30,16 @@ use crate::{
 /// How long the loop sleeps between updates: the resolution of the moments in a trace.
 const TICK: Duration = Duration::from_millis(3);
 
+/// Samples below this are silence: −80 dB.
+const SILENCE: f32 = 1e-4;
+
 /// An app with one companion and no window. Dropping it ends the workers.
 pub struct Session {
     app: App,
     companion: Entity,
     cursor: MessageCursor<DialogueEvent>,
     speaking: Option<Receiver<SpeechPart>>,
+    vad: VadConfig,
 }
 
 /// Why a session cannot go on.
@@ -78,7 +82,8 @@ impl Session {
         let companion = spawn_companion(&mut app, config)?;
         app.finish();
         app.cleanup();
-        Ok(Self { app, companion, cursor: MessageCursor::default(), speaking: None })
+        let vad = config.clone().with_model_paths().vad;
+        Ok(Self { app, companion, cursor: MessageCursor::default(), speaking: None, vad })
     }
 
     /// The companion.
@@ -91,7 +96,7 @@ impl Session {
         &mut self.app
     }
 
-    /// Waits until every engine is loaded.
+    /// Waits until every engine is loaded and the brain has read what every prompt begins with.
     ///
     /// # Errors
     /// [`SessionError::Unavailable`] for the first that cannot be, [`SessionError::Stopped`] on Ctrl-C.
@@ -105,7 +110,7 @@ impl Session {
                 is_loading::<Brain>(world)?,
                 is_loading::<Voice>(world)?,
             ];
-            if !loading.contains(&true) {
+            if !loading.contains(&true) && world.query::<&Worker<Brain>>().iter(world).all(Worker::is_idle) {
                 return Ok(());
             }
         }
@@ -134,10 +139,10 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError::Speech`] when the detector cannot be loaded.
-    pub fn speak(&mut self, pcm: &Pcm, config: &Config) -> Result<(), SessionError> {
+    pub fn speak(&mut self, pcm: &Pcm) -> Result<(), SessionError> {
         let failed = |error: &dyn std::fmt::Display| SessionError::Speech(error.to_string());
         let pcm = resample(pcm, 16_000);
-        let mut ear = Ear::load(&config.vad).map_err(|error| failed(&error))?;
+        let mut ear = Ear::load(&self.vad).map_err(|error| failed(&error))?;
         let (part, parts) = unbounded();
         let speak = move || {
             let block = 512;
@@ -220,9 +225,14 @@ impl Session {
         }
     }
 
-    /// Everything played since recording was asked for.
+    /// Everything played since the last time, without the silence around it.
     pub fn take_recording(&mut self) -> Option<Pcm> {
-        self.app.world_mut().get_resource_mut::<Speaker>()?.take_recording()
+        let recording = self.app.world_mut().get_resource_mut::<Speaker>()?.take_recording()?;
+        let audible = |sample: &f32| sample.abs() > SILENCE;
+        let margin = recording.rate as usize / 10;
+        let first = recording.samples.iter().position(audible)?.saturating_sub(margin);
+        let last = recording.samples.iter().rposition(audible)? + margin;
+        Some(Pcm::new(&recording.samples[first..last.min(recording.samples.len())], recording.rate))
     }
 }
 

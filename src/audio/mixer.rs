@@ -561,7 +561,7 @@ mod tests {
         desk.mixer.set_rate(44_100);
         desk.render(44_100, 1.0);
         let marks = desk.marks();
-        assert!((marks[0].from - before).abs() <= 32.0 + 240.0, "{} after {before}", marks[0].from);
+        assert!((marks[0].from - before).abs() <= 64.0 + 240.0, "{} after {before}", marks[0].from);
         assert_eq!(marks.last().unwrap().to, 24_000.0);
         assert!((marks[5].to - marks[5].from) / marks[5].span - 24_000.0 < 200.0);
     }

@@ -55,7 +55,7 @@ const fn look(emotion: Emotion) -> &'static [Key] {
             (MouthOpenY, 0.4, 0.0),
             (Cheek, 0.45, 0.3),
             (AngleY, -4.0, -3.0),
-            (Vein, 1.0, 0.55),
+            (Vein, 1.0, 0.0),
         ],
         Emotion::Sad => &[
             (EyeLOpen, 0.72, 0.76),
@@ -70,7 +70,7 @@ const fn look(emotion: Emotion) -> &'static [Key] {
             (AngleY, -6.0, -5.0),
             (AngleZ, 3.0, 3.0),
             (BodyAngleY, -3.0, -3.0),
-            (Tear, 1.0, 0.6),
+            (Tear, 1.0, 0.85),
         ],
         Emotion::Surprised => &[
             (EyeLOpen, 1.16, 1.08),
@@ -105,7 +105,7 @@ const fn look(emotion: Emotion) -> &'static [Key] {
             (AngleZ, 7.0, 6.0),
             (BodyAngleZ, -2.0, -1.5),
             (Sparkle, 1.0, 1.0),
-            (Heart, 1.0, 0.35),
+            (Heart, 1.0, 0.0),
         ],
     }
 }

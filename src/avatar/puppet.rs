@@ -23,7 +23,7 @@ use std::path::PathBuf;
 pub use art::{Art, Frame, Source};
 pub use picture::{contact_sheet, render_frames};
 #[cfg(feature = "window")]
-pub use stage::{Backdrop, Puppet, PuppetOf, PuppetPlugin};
+pub use stage::{Backdrop, Portrait, Puppet, PuppetOf, PuppetPlugin};
 
 /// Why a puppet could not be built or drawn.
 #[derive(Debug, thiserror::Error)]

@@ -49,8 +49,8 @@ pub struct GgufConfig {
     pub conversations: usize,
     /// Where to compute.
     pub device: ComputeDevice,
-    /// How many threads to compute with, fewer than the machine has leaves room for the picture. candle has one pool a
-    /// process, made on first use: a host must call [`limit_threads`] as its first act for this to take effect.
+    /// How many threads to compute with; [`default_threads`] is a good choice. candle has one pool a process, made on first
+    /// use: a host must call [`limit_threads`] as its first act for this to take effect.
     pub threads: Option<usize>,
 }
 
@@ -91,6 +91,14 @@ impl ComputeDevice {
             Device::Cpu
         })
     }
+}
+
+/// Half of the machine's cores, at least one.
+///
+/// candle's threads wait for each other some two hundred times a token. Where they have to share cores with anything else,
+/// more of them are slower, by a factor of ten at worst; and decoding is bound by memory, which few threads saturate.
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
 /// Limits how many threads candle computes with in this process.
@@ -270,6 +278,9 @@ impl GgufBrain {
         };
         let mut logits = advance(sequence, &ids[cached..])?;
         let mut usage = Usage { prompt_tokens: ids.len(), cached_tokens: cached, ..Usage::default() };
+        if prompt.sampling.max_tokens == 0 {
+            return Ok(usage);
+        }
         let mut sampler = Sampler::new(&prompt.sampling);
         let mut state = grammar.start();
         // Control tokens stand for no words, so using them again is no repetition.

@@ -37,7 +37,7 @@ impl Default for ScriptedConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rule {
-    /// The rule applies when the last thing the person said contains this.
+    /// The rule applies when the question, or a recollection that came with it, contains this.
     pub contains: String,
     /// What is said then.
     pub reply: String,
@@ -68,8 +68,10 @@ impl ScriptedBrain {
     }
 
     fn reply(&mut self, prompt: &Prompt) -> Result<String, BrainError> {
-        let said = prompt.messages.iter().rfind(|message| message.role == Role::User);
-        let said = said.map(|message| message.content.as_str()).unwrap_or_default();
+        // The question, and the recollections that stand before it.
+        let asked =
+            prompt.messages.iter().rposition(|message| message.role == Role::Assistant).map_or(0, |last| last + 1);
+        let said: String = prompt.messages[asked..].iter().map(|message| message.content.as_str()).collect();
         if let Some(rule) = self.config.rules.iter().find(|rule| said.contains(&rule.contains)) {
             return Ok(rule.reply.clone());
         }
@@ -80,7 +82,7 @@ impl ScriptedBrain {
             (None, Exhausted::Error) => Err(BrainError::Exhausted { replies: self.config.replies.len() }),
             (None, Exhausted::Echo) => {
                 let tag = prompt.emotions.tags().first().map(|tag| format!("[{}]", tag.label));
-                Ok(tag.unwrap_or_default() + said)
+                Ok(tag.unwrap_or_default() + &said)
             }
         }
     }
@@ -99,6 +101,9 @@ impl ScriptedBrain {
 
 impl Engine<Brain> for ScriptedBrain {
     fn serve(&mut self, prompt: Prompt, turn: &Turn<Brain>) -> Result<(), EngineError> {
+        if prompt.sampling.max_tokens == 0 {
+            return turn.emit(Token::End(Usage::default()));
+        }
         let reply = self.reply(&prompt).map_err(EngineError::failed)?;
         let characters: Vec<&str> = reply.graphemes(true).collect();
         let mut usage = Usage { prompt_tokens: prompt.messages.len(), ..Usage::default() };

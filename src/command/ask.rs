@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
 use bevy_companion::{
     CompanionPlugins,
     app::session::Session,
@@ -10,12 +9,15 @@ use bevy_companion::{
     dialogue::event::{DialogueEvent, Fact},
     emotion::Emotion,
 };
+use clap::Args;
 
 use super::{CommandResult, Context, frames::Frames};
 
 /// Ask one question, typed or spoken, and hear the answer.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  companion ask 今天心情怎么样？\n  companion ask --audio question.wav --out answer.wav --frames frames/\n  companion ask \"What do you remember about me?\" --json")]
+#[command(
+    after_help = "Examples:\n  companion ask 今天心情怎么样？\n  companion ask --audio question.wav --out answer.wav --frames frames/\n  companion ask \"What do you remember about me?\" --json"
+)]
 pub struct AskArgs {
     /// The question.
     #[arg(required_unless_present = "audio")]
@@ -89,7 +91,11 @@ pub fn print(context: &Context, event: &DialogueEvent) {
             let ms = |seconds: f64| (seconds * 1000.0).round();
             let mut line = format!(
                 "hearing {} ms, recall {} ms, first token {} ms, first clause {} ms, voice {} ms",
-                ms(latency.hearing), ms(latency.recall), ms(latency.first_token), ms(latency.first_clause), ms(latency.voice),
+                ms(latency.hearing),
+                ms(latency.recall),
+                ms(latency.first_token),
+                ms(latency.first_clause),
+                ms(latency.voice),
             );
             if latency.to_first_audio > 0.0 {
                 line.push_str(&format!("; first audio after {} ms", ms(latency.to_first_audio)));

@@ -17,7 +17,9 @@ const QUESTION: &str = "assets/question.wav";
 ///
 /// Machines are noisy: compare figures of one run, and close what else is busy.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  companion bench\n  companion bench brain voice --rounds 5\n  companion bench turn --json")]
+#[command(
+    after_help = "Examples:\n  companion bench\n  companion bench brain voice --rounds 5\n  companion bench turn --json"
+)]
 pub struct BenchArgs {
     /// What to measure; everything by default.
     #[arg(value_enum)]
@@ -81,7 +83,8 @@ impl Report {
         let threads = std::thread::available_parallelism().map_or(0, usize::from);
         let build = if cfg!(debug_assertions) { "dev" } else { "release" };
         if self.json {
-            let line = serde_json::json!({ "bench": "machine", "threads": threads, "features": features(), "build": build });
+            let line =
+                serde_json::json!({ "bench": "machine", "threads": threads, "features": features(), "build": build });
             println!("{line}");
         } else {
             println!("{threads} threads, {}, {build} build", features().join(" "));

@@ -40,7 +40,7 @@ pub fn run(args: &DemoArgs, context: &Context) -> CommandResult {
     context.say("loading the models…");
     session.wait_until_ready()?;
     context.say(&format!("speaking {} into her ear ({:.1} s)", question.display(), pcm.seconds()));
-    session.speak(&pcm, &config)?;
+    session.speak(&pcm)?;
     let mut frames = Frames::default();
     session.finish_turn(|session, events| {
         events.iter().for_each(|event| print(context, event));

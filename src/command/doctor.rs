@@ -94,10 +94,12 @@ fn gpu() -> Finding {
     names.sort();
     match names.first() {
         Some((false, name)) => finding("GPU", State::Good, name.clone()),
-        Some((true, name)) => {
-            finding("GPU", State::Lacking, format!("none; drawing on the processor through {name}"))
-        }
-        None => finding("GPU", State::Lacking, "nothing to draw with: install a Vulkan driver (Debian: mesa-vulkan-drivers)"),
+        Some((true, name)) => finding("GPU", State::Lacking, format!("none; drawing on the processor through {name}")),
+        None => finding(
+            "GPU",
+            State::Lacking,
+            "nothing to draw with: install a Vulkan driver (Debian: mesa-vulkan-drivers)",
+        ),
     }
 }
 
@@ -127,7 +129,8 @@ fn memories() -> Finding {
     match writable {
         Ok(()) => finding("memories", State::Good, format!("kept in {}", folder.display())),
         Err(error) => {
-            let remedy = format!("{} cannot be written: {error}; set COMPANION_DATA to a folder that can", folder.display());
+            let remedy =
+                format!("{} cannot be written: {error}; set COMPANION_DATA to a folder that can", folder.display());
             finding("memories", State::Missing, remedy)
         }
     }
@@ -148,6 +151,10 @@ fn ram() -> Finding {
     if free >= RAM_NEEDED {
         finding("memory", State::Good, detail)
     } else {
-        finding("memory", State::Lacking, format!("{detail}: the starter models want {:.0}; close something", gib(RAM_NEEDED)))
+        finding(
+            "memory",
+            State::Lacking,
+            format!("{detail}: the starter models want {:.0}; close something", gib(RAM_NEEDED)),
+        )
     }
 }

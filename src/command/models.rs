@@ -1,6 +1,9 @@
 //! `companion models`: what is there, fetching, checking.
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{self, ErrorKind, Write},
+    process::ExitCode,
+};
 
 use bevy_companion::models::{Fault, Finding, Manifest, Model, ModelError, ModelFolder, Network, State};
 use clap::{Args, Subcommand};
@@ -64,18 +67,23 @@ struct PullArgs {
     all: bool,
 }
 
+/// Runs the command.
 pub fn run(args: &ModelsArgs, context: &Context) -> CommandResult {
     let (folder, json) = (ModelFolder::open(), context.json);
     match &args.action {
-        Action::List => list(&folder, json),
+        Action::List => match list(&folder, json) {
+            // Whoever reads the list may stop early.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+            listed => Ok(listed.map(|()| ExitCode::SUCCESS)?),
+        },
         Action::Pull(args) => pull(&folder, args, json),
         Action::Verify { names } => verify(&folder, names, json),
         Action::Path { name } => path(&folder, name.as_deref(), json),
     }
 }
 
-fn list(folder: &ModelFolder, json: bool) -> CommandResult {
-    let mut out = std::io::stdout().lock();
+fn list(folder: &ModelFolder, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     for model in folder.manifest().models() {
         let state = folder.state(model);
         let (word, bytes) = match &state {
@@ -107,7 +115,7 @@ fn list(folder: &ModelFolder, json: bool) -> CommandResult {
     if !json {
         writeln!(out, "\nin {}", folder.root().display())?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn pull(folder: &ModelFolder, args: &PullArgs, json: bool) -> CommandResult {

@@ -42,7 +42,12 @@ pub fn run(args: &TestArgs, context: &Context) -> CommandResult {
             })),
             Err(error) => {
                 let path = path.display().to_string();
-                outcomes.push(Outcome { name: path.clone(), path, taken: std::time::Duration::ZERO, turns: Err::<_, ScriptError>(error) });
+                outcomes.push(Outcome {
+                    name: path.clone(),
+                    path,
+                    taken: std::time::Duration::ZERO,
+                    turns: Err::<_, ScriptError>(error),
+                });
             }
         }
     }

@@ -4,7 +4,7 @@ use bevy::prelude::*;
 
 use crate::{
     audio::Playback,
-    avatar::{Attention, Expression, Mouth},
+    avatar::{Attention, Expression, Mouth, lip_sync::VowelEstimator},
     dialogue::{
         event::EmotionChanged,
         turn::{Dialogue, Phase},
@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// Lets the mouth follow the sound at the playback cursor.
-pub(super) fn move_lips(mut companions: Query<(&Playback, &mut Mouth)>) {
+pub(super) fn move_lips(mut lips: Local<VowelEstimator>, mut companions: Query<(&Playback, &mut Mouth)>) {
     for (playback, mut mouth) in &mut companions {
-        mouth.set_if_neq(Mouth { open: playback.level().clamp(0.0,1.0), ..default() });
+        mouth.set_if_neq(lips.mouth(playback));
     }
 }
 

@@ -3,16 +3,35 @@
 use bevy::prelude::*;
 
 use crate::{
-    brain::{Brain, Token, reply::ReplyEvent},
+    brain::{Brain, Sampling, Token, reply::ReplyEvent},
     dialogue::{
         event::Fact,
+        history::{Exchange, History},
+        persona::Persona,
         prompt::prompt,
         settings::DialogueSettings,
-        turn::{Chronicle, Step, Talk, TalkItem},
+        turn::{Chronicle, Dialogue, Step, Talk, TalkItem},
     },
     voice::Say,
-    worker::{Emitted, Refused, Served, Stage, Worker},
+    worker::{Emitted, Refused, Served, Stage, Turns, Worker},
 };
+
+/// Lets the brain read what every prompt of a companion begins with while nobody is waiting, so that the first reply comes
+/// as soon as the tenth.
+pub(super) fn warm_up(
+    settings: Res<DialogueSettings>,
+    workers: Query<&Worker<Brain>>,
+    companions: Query<(Entity, &Turns, &Persona, &History, &Dialogue), Changed<Persona>>,
+) {
+    let Some(worker) = workers.iter().next() else { return };
+    for (companion, turns, persona, history, dialogue) in &companions {
+        if dialogue.turn.is_none() {
+            let sampling = Sampling { max_tokens: 0, ..settings.sampling.clone() };
+            // Refused, the first reply is only later.
+            let _ = worker.submit(turns.ticket(companion), prompt(persona, history, &Exchange::default(), &sampling));
+        }
+    }
+}
 
 /// Puts the conversation to the brain.
 pub(super) fn think(

@@ -62,15 +62,16 @@ pub fn write_junit(path: &Path, outcomes: &[Outcome]) -> Result<(), ScriptError>
             }
             Ok(turns) => {
                 suite.add_test_cases(turns.iter().enumerate().map(|(index, turn)| {
-                let mut status = TestCaseStatus::success();
-                if !turn.unmet.is_empty() {
-                    status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                    status.set_message(turn.unmet.join("; "));
-                }
-                let mut case = TestCase::new(format!("{} · turn {}: {}", outcome.name, index + 1, turn.said), status);
-                case.set_time(outcome.taken / turns.len().max(1) as u32);
-                case
-            }));
+                    let mut status = TestCaseStatus::success();
+                    if !turn.unmet.is_empty() {
+                        status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                        status.set_message(turn.unmet.join("; "));
+                    }
+                    let mut case =
+                        TestCase::new(format!("{} · turn {}: {}", outcome.name, index + 1, turn.said), status);
+                    case.set_time(outcome.taken / turns.len().max(1) as u32);
+                    case
+                }));
             }
         }
         suite.set_time(outcome.taken);

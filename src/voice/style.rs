@@ -43,7 +43,7 @@ impl Style {
         match emotion {
             Emotion::Calm => Self::NEUTRAL,
             Emotion::Happy => Self {
-                partner: ["zf_xiaoyi", "zm_yunxia"],
+                partner: ["zf_xiaoyi", ""],
                 weight: 0.3,
                 speed: 1.08,
                 pitch: 1.5,
@@ -75,7 +75,7 @@ impl Style {
             Emotion::Surprised => Self {
                 partner: ["zf_xiaobei", "zm_yunxi"],
                 weight: 0.3,
-                speed: 1.02,
+                speed: 1.08,
                 pitch: 3.5,
                 range: 1.6,
                 gain: 2.0,
@@ -83,7 +83,7 @@ impl Style {
                 pause: 1.0,
             },
             Emotion::Coquettish => Self {
-                partner: ["zf_xiaobei", "zm_yunxia"],
+                partner: ["zf_xiaobei", ""],
                 weight: 0.5,
                 speed: 0.95,
                 pitch: 2.5,
@@ -155,7 +155,7 @@ mod tests {
     fn a_voice_is_not_mixed_with_itself() {
         let style = Style::of(Emotion::Happy.into());
         assert_eq!(style.partner_of("zf_xiaoxiao"), Some("zf_xiaoyi"));
-        assert_eq!(style.partner_of("am_adam"), Some("zm_yunxia"));
+        assert_eq!(Style::of(Emotion::Angry.into()).partner_of("am_adam"), Some("zm_yunjian"));
         assert_eq!(style.partner_of("zf_xiaoyi"), None);
     }
 }

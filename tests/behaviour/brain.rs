@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf};
 use bevy::prelude::*;
 use bevy_companion::{
     brain::{
-        self, Brain, BrainConfig, BrainError, Message as Said, Prompt, Role, Sampling, Token, Usage,
+        self, Brain, BrainConfig, Message as Said, Prompt, Role, Sampling, Token, Usage,
         gguf::{GgufBrain, GgufConfig},
         reply::{ReplyEvent, ReplyParser},
         sampler::greedy,
@@ -16,9 +16,9 @@ use bevy_companion::{
 use serde::Deserialize;
 
 const QWEN: &str = "qwen2.5-coder-0.5b";
-const SMOLLM: &str = "smollm2-135m";
+pub const SMOLLM: &str = "smollm2-135m";
 
-fn model(name: &str) -> PathBuf {
+pub fn model(name: &str) -> PathBuf {
     let models = std::env::var_os("COMPANION_MODELS").expect("COMPANION_MODELS names the folder of the models");
     let path = PathBuf::from(models).join(name).join("model.gguf");
     assert!(path.exists(), "{} is missing: run `companion models pull {name}`", path.display());
@@ -162,7 +162,7 @@ fn a_greedy_answer_is_sensible_and_repeats() {
 }
 
 /// Two hundred replies at a temperature at which nothing but the grammar keeps them in form.
-fn replies_keep_the_grammar(name: &str, language: &str, emotions: &EmotionSet, said: [&str; 5], max_tokens: usize) {
+fn replies_keep_the_grammar(name: &str, language: &str, emotions: &EmotionSet, said: [&str; 5], lengths: [usize; 2]) {
     let mut brain = load(name);
     let mut used: HashMap<String, usize> = HashMap::new();
     for number in 0..200 {
@@ -173,7 +173,8 @@ fn replies_keep_the_grammar(name: &str, language: &str, emotions: &EmotionSet, s
             min_p: 0.0,
             repetition_penalty: 1.0,
             seed: Some(number),
-            max_tokens,
+            // Now and then a reply is long enough for a second tag.
+            max_tokens: lengths[usize::from(number % 8 == 0)],
             ..Sampling::default()
         };
         let messages = conversation(language, said[number as usize / 40]);
@@ -203,43 +204,63 @@ fn replies_keep_the_grammar(name: &str, language: &str, emotions: &EmotionSet, s
 #[test]
 fn two_hundred_replies_of_smollm_keep_the_grammar() {
     let said = ["Hello!", "I passed my exam!", "You broke my cup.", "Tell me a story.", "I miss my mother."];
-    replies_keep_the_grammar(SMOLLM, "en", &EmotionSet::english(), said, 24);
+    replies_keep_the_grammar(SMOLLM, "en", &EmotionSet::english(), said, [16, 40]);
 }
 
 #[test]
 fn two_hundred_replies_of_qwen_keep_the_grammar() {
     let said = ["你好！", "我考试通过了！", "你把我的杯子打碎了。", "讲个故事吧。", "我想妈妈了。"];
-    replies_keep_the_grammar(QWEN, "zh", &EmotionSet::chinese(), said, 12);
+    replies_keep_the_grammar(QWEN, "zh", &EmotionSet::chinese(), said, [12, 24]);
 }
 
+/// Set by [`the_cache_is_exact_without_rounding`]: candle then computes with floats instead of eight bits.
+const EXACT: &str = "CANDLE_DEQUANTIZE_ALL";
+
+/// The second turn of a conversation, on top of what the first left and from nothing.
 #[test]
 fn what_the_cache_holds_is_as_good_as_computed_anew() {
-    for (name, tolerance) in [(SMOLLM, 0.05), (QWEN, 1.0)] {
+    let exact = std::env::var_os(EXACT).is_some();
+    let models: &[&str] = if exact { &[SMOLLM] } else { &[SMOLLM, QWEN] };
+    for name in models {
         let brain = load(name);
-        let first = brain.encode_conversation(&conversation("en", "What do you like?")).unwrap();
-        let second = brain.encode_conversation(&conversation("en", "What is the capital of France?")).unwrap();
+        let mut messages = conversation("en", "What do you like?");
+        let first = brain.encode_conversation(&messages).unwrap();
+        let reply = "[happy] I like tea and rain, and long walks by the sea.";
+        messages.extend([say(Role::Assistant, reply), say(Role::User, "What is the capital of France?")]);
+        let second = brain.encode_conversation(&messages).unwrap();
         let mut reused = brain.sequence().unwrap();
         brain.advance(&mut reused, &first).unwrap();
-        // One token at a time, as a reply does it.
-        for id in brain.encode("[happy] I like tea and rain.").unwrap() {
+        // One token at a time, as a reply is drawn; computed anew they come several at a time.
+        for id in brain.encode(reply).unwrap() {
             brain.advance(&mut reused, &[id]).unwrap();
         }
         let shared = reused.shared_with(&second);
-        assert!(shared > 80, "{shared}");
-        reused.truncate(shared);
+        assert_eq!(shared, reused.tokens().len(), "the next prompt begins with all that was said");
         let warm = brain.advance(&mut reused, &second[shared..]).unwrap();
         let cold = brain.advance(&mut brain.sequence().unwrap(), &second).unwrap();
-        // One row and several rows take different kernels for some types; what differs is rounding.
+
         let apart = warm.iter().zip(&cold).map(|(warm, cold)| (warm - cold).abs()).fold(0.0, f32::max);
-        println!("{name}: logits are at most {apart} apart");
-        assert!(apart < tolerance, "{name}: logits are {apart} apart");
-        let best = greedy(&cold).unwrap() as usize;
-        let runner_up =
-            cold.iter().enumerate().filter(|(at, _)| *at != best).map(|(_, logit)| *logit).fold(f32::MIN, f32::max);
-        if cold[best] - runner_up > 2.0 * apart {
-            assert_eq!(greedy(&warm), Some(best as u32), "{name}");
+        let (warm_p, cold_p) = (softmax(&warm), softmax(&cold));
+        let moved = warm_p.iter().zip(&cold_p).map(|(warm, cold)| (warm - cold).abs()).sum::<f32>() / 2.0;
+        println!("{name}: logits are at most {apart} apart, {moved} of the probability moves");
+        // Sums in another order differ in the last bit; rounded to eight bits, some then fall to the other side.
+        assert!(moved < if exact { 1e-4 } else { 0.15 }, "{name}: {moved} of the probability moves");
+        let best = greedy(&cold).unwrap();
+        let others = (0..).zip(&cold_p).filter(|(token, _)| *token != best);
+        let margin = cold_p[best as usize] - others.map(|(_, probability)| *probability).fold(0.0, f32::max);
+        if margin > 2.0 * moved {
+            assert_eq!(greedy(&warm), Some(best), "{name}");
         }
     }
+}
+
+#[test]
+fn the_cache_is_exact_without_rounding() {
+    let this_binary = std::env::current_exe().unwrap();
+    let test = "brain::what_the_cache_holds_is_as_good_as_computed_anew";
+    let run = std::process::Command::new(this_binary).args(["--exact", test]).env(EXACT, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
 }
 
 #[test]
@@ -350,92 +371,3 @@ fn two_companions_share_a_worker_and_keep_their_conversations() {
 
 #[derive(Resource, Default)]
 struct Ends(Vec<(Entity, Usage)>);
-
-#[test]
-fn rewritten_weights_are_stored_once_and_done_without_where_they_cannot_be() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.gguf");
-    std::fs::copy(model(SMOLLM), &path).unwrap();
-    let packed = folder.path().join("model.packed-v1.gguf");
-    let config = GgufConfig { model: path.clone(), ..GgufConfig::default() };
-    let logits = |brain: &GgufBrain| brain.advance(&mut brain.sequence().unwrap(), &[1, 2, 3]).unwrap();
-
-    let first = logits(&GgufBrain::load(&config).unwrap());
-    let written = std::fs::metadata(&packed).unwrap();
-    assert_eq!(logits(&GgufBrain::load(&config).unwrap()), first);
-    assert_eq!(
-        std::fs::metadata(&packed).unwrap().modified().unwrap(),
-        written.modified().unwrap(),
-        "it is not written again"
-    );
-
-    // Half a file, or one of another model, is not trusted.
-    std::fs::OpenOptions::new().write(true).open(&packed).unwrap().set_len(written.len() / 2).unwrap();
-    assert_eq!(logits(&GgufBrain::load(&config).unwrap()), first);
-    assert_eq!(std::fs::metadata(&packed).unwrap().len(), written.len());
-
-    // A folder in its place stands for a disk that cannot be written.
-    std::fs::remove_file(&packed).unwrap();
-    std::fs::create_dir_all(packed.join("in the way")).unwrap();
-    assert_eq!(logits(&GgufBrain::load(&config).unwrap()), first);
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 2, "no half-written file is left behind: {left:?}");
-}
-
-/// The smallest GGUF header that names an architecture.
-fn header(architecture: &str) -> Vec<u8> {
-    let mut bytes = b"GGUF".to_vec();
-    bytes.extend(3u32.to_le_bytes());
-    bytes.extend(0u64.to_le_bytes());
-    bytes.extend(1u64.to_le_bytes());
-    bytes.extend(20u64.to_le_bytes());
-    bytes.extend(b"general.architecture");
-    bytes.extend(8u32.to_le_bytes());
-    bytes.extend((architecture.len() as u64).to_le_bytes());
-    bytes.extend(architecture.as_bytes());
-    bytes
-}
-
-fn refusal(bytes: &[u8]) -> BrainError {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.gguf");
-    std::fs::write(&path, bytes).unwrap();
-    GgufBrain::load(&GgufConfig { model: path, ..GgufConfig::default() }).err().expect("it is refused")
-}
-
-#[test]
-fn files_that_are_no_usable_model_are_refused_with_a_reason() {
-    let missing = GgufConfig { model: "/nowhere/model.gguf".into(), ..GgufConfig::default() };
-    let error = GgufBrain::load(&missing).err().unwrap().to_string();
-    assert!(error.contains("/nowhere/model.gguf") && error.contains("companion models pull"), "{error}");
-
-    let error = refusal(&header("gemma3")).to_string();
-    assert!(error.contains("`gemma3`") && error.contains("`qwen2`") && error.contains("`llama`"), "{error}");
-    assert!(matches!(refusal(&header("llama")), BrainError::Malformed { .. }));
-    assert!(matches!(refusal(b""), BrainError::Open { .. } | BrainError::Malformed { .. }));
-    assert!(matches!(refusal(b"not a model at all, but long enough"), BrainError::Malformed { .. }));
-
-    let whole = std::fs::read(model(SMOLLM)).unwrap();
-    for length in [10, 1000, 2_000_000, 50_000_000, whole.len() - 1] {
-        let error = refusal(&whole[..length]);
-        assert!(matches!(error, BrainError::Malformed { .. }), "{length}: {error}");
-        assert!(error.to_string().contains("companion models verify"), "{error}");
-    }
-}
-
-#[test]
-fn a_damaged_header_is_no_panic() {
-    use rand::{RngExt, SeedableRng};
-    let whole = std::fs::read(model(SMOLLM)).unwrap();
-    // The header without the weights: however it is damaged, it must be refused.
-    let header = &whole[..1 << 21];
-    let mut random = rand::rngs::StdRng::seed_from_u64(5);
-    for _ in 0..100 {
-        let mut damaged = header.to_vec();
-        for _ in 0..random.random_range(1..8) {
-            let at = random.random_range(0..1600);
-            damaged[at] = random.random();
-        }
-        refusal(&damaged);
-    }
-}

@@ -48,16 +48,12 @@ fn follow(
     mut lines: Query<(&Line, &mut Text)>,
 ) {
     for event in events.read().filter(|event| companions.contains(event.companion)) {
-        let (mut user, mut hers, mut notice) = (None, None, None);
-        match &event.fact {
-            Fact::UserSaid { text, .. } => {
-                user = Some(format!("› {text}"));
-                (hers, notice) = (Some(String::new()), Some(String::new()));
-            }
-            Fact::SentenceStarted { text, .. } => (hers, notice) = (Some(text.clone()), Some(String::new())),
-            Fact::Failed { reason, .. } => notice = Some(reason.clone()),
+        let (mut user, mut hers, mut notice) = match &event.fact {
+            Fact::UserSaid { text, .. } => (Some(format!("› {text}")), Some(String::new()), Some(String::new())),
+            Fact::SentenceStarted { text, .. } => (None, Some(text.clone()), Some(String::new())),
+            Fact::Failed { reason, .. } => (None, None, Some(reason.clone())),
             _ => continue,
-        }
+        };
         for (line, mut text) in &mut lines {
             let new = match line {
                 Line::User => user.take(),

@@ -74,7 +74,7 @@ impl MouthShape {
         }
 
         // Small openings are what speech mostly consists of: show them.
-        let open = pose.get(ParamId::MouthOpenY).powf(0.8);
+        let open = pose.get(ParamId::MouthOpenY).powf(0.9);
         let line = |half: [Vec2; 4]| {
             let half: [Vec2; 4] = std::array::from_fn(|n| closed[n].lerp(half[n], open));
             let mirrored = |n: usize| Vec2::new(-half[n].x, half[n].y);

@@ -54,13 +54,10 @@ impl Default for Puppet {
     }
 }
 
-impl Puppet {
-    /// Head and shoulders, filling a view of `size` about the origin: the puppet, and where to put it.
-    pub fn portrait(size: Vec2) -> (Self, Transform) {
-        let view = size.y.min(size.x * 1.25);
-        (Self { height: view * 1.18 }, Transform::from_xyz(0.0, view * -0.095 - (size.y - view) / 2.0, 0.0))
-    }
-}
+/// Keeps a [`Puppet`] framed as head and shoulders in the first camera's view, whatever its size.
+#[derive(Component, Clone, Copy, Debug, Default)]
+#[require(Puppet)]
+pub struct Portrait;
 
 /// Lets a [`Puppet`] follow another entity's pose.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +67,11 @@ pub struct PuppetOf(pub Entity);
 #[derive(Component, Clone, Copy, Debug, Default)]
 #[require(Transform = Transform::from_xyz(0.0, 0.0, BACKDROP_DEPTH), Visibility)]
 pub struct Backdrop;
+
+impl Backdrop {
+    /// The room's light: a window that is cleared with it does not flash before the art is there.
+    pub const LIGHT: Color = Color::srgb(0.969, 0.925, 0.953);
+}
 
 /// What the thread builds.
 struct Built {
@@ -141,7 +143,10 @@ impl Plugin for PuppetPlugin {
             .insert_resource(wardrobe)
             .add_systems(PreUpdate, (hang_up, refine).chain())
             .add_systems(Update, dress)
-            .add_systems(PostUpdate, (pose, fit_backdrops).before(TransformSystems::Propagate));
+            .add_systems(
+                PostUpdate,
+                ((fit_portraits, pose).chain(), fit_backdrops).before(TransformSystems::Propagate),
+            );
     }
 }
 
@@ -197,7 +202,9 @@ fn hang_up(
             let backdrop = backdrop.or_else(|| wardrobe.dress.take()?.backdrop);
             wardrobe.dress = Some(Dress { art, texels, material, backdrop });
             // Those who wear the coarser art are dressed anew.
-            puppets.iter().for_each(|puppet| drop(commands.entity(puppet).try_remove::<Shown>()));
+            for puppet in &puppets {
+                commands.entity(puppet).try_remove::<Shown>();
+            }
         }
     }
 }
@@ -336,16 +343,35 @@ fn put(mesh: &mut Mesh, frame: Frame) {
     mesh.insert_attribute(Mesh::ATTRIBUTE_COLOR, frame.colours);
 }
 
+/// What the first camera sees, where it has a target of known size.
+fn view(cameras: &Query<(&Camera, &GlobalTransform)>) -> Option<Rect> {
+    let (camera, place) = cameras.iter().find(|(camera, _)| camera.is_active)?;
+    let corner = |ndc: Vec3| camera.ndc_to_world(place, ndc).map(Vec3::truncate);
+    Some(Rect::from_corners(corner(Vec3::new(-1.0, -1.0, 0.5))?, corner(Vec3::new(1.0, 1.0, 0.5))?))
+}
+
 /// Makes backdrops cover the first camera's view.
 fn fit_backdrops(cameras: Query<(&Camera, &GlobalTransform)>, mut backdrops: Query<&mut Transform, With<Backdrop>>) {
-    let Some((camera, view)) = cameras.iter().find(|(camera, _)| camera.is_active) else { return };
-    let corner = |ndc: Vec3| camera.ndc_to_world(view, ndc).map(Vec3::truncate);
-    let (Some(low), Some(high)) = (corner(Vec3::new(-1.0, -1.0, 0.5)), corner(Vec3::new(1.0, 1.0, 0.5))) else {
-        return;
-    };
-    let (middle, side) = ((low + high) / 2.0, (high - low).abs().max_element());
-    let fitted = Transform::from_translation(middle.extend(BACKDROP_DEPTH)).with_scale(Vec3::new(side, side, 1.0));
+    let Some(view) = view(&cameras) else { return };
+    let side = view.size().max_element();
+    let fitted =
+        Transform::from_translation(view.center().extend(BACKDROP_DEPTH)).with_scale(Vec3::new(side, side, 1.0));
     for mut transform in &mut backdrops {
+        transform.set_if_neq(fitted);
+    }
+}
+
+/// Frames portraits: her hair reaches the view's upper edge, its lower edge cuts her off below the ribbon.
+fn fit_portraits(
+    cameras: Query<(&Camera, &GlobalTransform)>,
+    mut portraits: Query<(&mut Puppet, &mut Transform), With<Portrait>>,
+) {
+    let Some(view) = view(&cameras) else { return };
+    let height = view.height().min(view.width() * 1.25);
+    let at = Vec2::new(view.center().x, view.min.y + height * 0.398);
+    for (mut puppet, mut transform) in &mut portraits {
+        puppet.set_if_neq(Puppet { height: height * 1.18 });
+        let fitted = transform.with_translation(at.extend(transform.translation.z));
         transform.set_if_neq(fitted);
     }
 }

@@ -1,9 +1,6 @@
 //! A windowless app that takes pictures of a puppet.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bevy::{
     camera::{CameraPlugin, RenderTarget},
@@ -13,8 +10,6 @@ use bevy::{
     render::{
         RenderPlugin,
         render_resource::TextureFormat,
-        renderer::initialize_renderer,
-        settings::{Backends, RenderCreation, RenderResources, WgpuSettings},
         view::screenshot::{Screenshot, ScreenshotCaptured},
     },
     sprite::SpritePlugin,
@@ -59,11 +54,8 @@ pub fn render_frames(poses: &[RigPose], size: (u32, u32)) -> Result<Vec<RgbaImag
 
 /// A windowless app with one puppet before one camera.
 fn open((width, height): (u32, u32)) -> Result<(App, Handle<Image>, Entity), AvatarError> {
-    let render = RenderPlugin {
-        render_creation: RenderCreation::Manual(adapter()?),
-        synchronous_pipeline_compilation: true,
-        ..default()
-    };
+    find_adapter()?;
+    let render = RenderPlugin { synchronous_pipeline_compilation: true, ..default() };
     let windowless = WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() };
     let mut app = App::new();
     // Only what drawing needs: no winit, no user interface, no logging of its own.
@@ -95,15 +87,10 @@ fn open((width, height): (u32, u32)) -> Result<(App, Handle<Image>, Entity), Ava
     Ok((app, target, puppet))
 }
 
-/// A graphics adapter without a window; Bevy panics where there is none.
-fn adapter() -> Result<RenderResources, AvatarError> {
-    let quiet = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let settings = WgpuSettings::default();
-    let backends = settings.backends.unwrap_or(Backends::all());
-    let found = catch_unwind(AssertUnwindSafe(|| block_on(initialize_renderer(backends, None, &settings))));
-    std::panic::set_hook(quiet);
-    found.map_err(|_| AvatarError::NoAdapter)
+/// Bevy ends the process's thread where there is no graphics adapter, so it is asked for beforehand.
+fn find_adapter() -> Result<(), AvatarError> {
+    let adapters = block_on(wgpu::Instance::default().enumerate_adapters(wgpu::Backends::all()));
+    if adapters.is_empty() { Err(AvatarError::NoAdapter) } else { Ok(()) }
 }
 
 /// Draws one frame and reads it back; nothing yet when the renderer is not ready.

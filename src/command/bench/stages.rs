@@ -8,6 +8,7 @@ use bevy_companion::{
     config::Config,
     emotion::Cue,
     hearing::{Hearing, HearingConfig, SpeechFrame, whisper::WhisperEars},
+    memory::{MemoryConfig, MemoryEngine, MemoryRequest, Speaker},
     voice::{Say, VoiceConfig, kokoro::KokoroVoice},
     worker::{Detached, Engine, Stage, Turn},
 };
@@ -59,8 +60,38 @@ pub fn hearing(config: &Config, rounds: usize, report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// x
-pub fn memory(_: &Config, _: usize, _: &Report) -> Result<()> { Ok(()) }
+/// Remembering and recalling, with a few hundred memories.
+pub fn memory(config: &Config, rounds: usize, report: &Report) -> Result<()> {
+    let MemoryConfig::Lmdb(lmdb) = &config.memory else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let mut lmdb = lmdb.clone();
+    lmdb.store = folder.path().into();
+    let began = Instant::now();
+    let mut engine = MemoryEngine::load(&lmdb)?;
+    let load = began.elapsed().as_secs_f64();
+    let (mut remember, mut recall) = (Vec::new(), Vec::new());
+    for number in 0..100 {
+        let text = format!("第{number}天我们去了公园，看见了{number}只鸟。");
+        let request = MemoryRequest::Remember { owner: "bench".into(), speaker: Speaker::User, text, at: number };
+        remember.push(serve(&mut engine, request)?.2);
+    }
+    for _ in 0..rounds.max(10) {
+        let request = MemoryRequest::Recall {
+            owner: "bench".into(),
+            query: "我们在公园里看见了什么？".into(),
+            limit: 4,
+            before: None,
+        };
+        recall.push(serve(&mut engine, request)?.2);
+    }
+    let figures = [
+        ("load", load * 1000.0, "ms"),
+        ("remember, on disk", median(&mut remember) * 1000.0, "ms"),
+        ("recall among 100", median(&mut recall) * 1000.0, "ms"),
+    ];
+    report.figures("memory", &figures);
+    Ok(())
+}
 
 /// The language model: reading, writing, and the first token of a new turn.
 pub fn brain(config: &Config, rounds: usize, report: &Report) -> Result<()> {
@@ -153,7 +184,8 @@ pub fn voice(config: &Config, rounds: usize, report: &Report) -> Result<()> {
             first.push(until_first);
             factor.push(all / seconds);
         }
-        report.figures(name, &[("first audio", median(&mut first), "s"), ("real-time factor", median(&mut factor), "×")]);
+        report
+            .figures(name, &[("first audio", median(&mut first), "s"), ("real-time factor", median(&mut factor), "×")]);
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use bevy_companion::{CompanionPlugins, app::session::Session, audio, config::Config, dialogue::event::Fact, memory::MemoryConfig};
+use bevy_companion::{
+    CompanionPlugins, app::session::Session, audio, config::Config, dialogue::event::Fact, memory::MemoryConfig,
+};
 
 use super::{Report, median, quantile};
 
@@ -33,13 +35,16 @@ pub fn turn(config: &Config, rounds: usize, report: &Report) -> Result<()> {
 
     let (mut all, mut cached, mut prompts) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds + 1 {
-        session.speak(&question, config)?;
+        session.speak(&question)?;
         session.finish_turn(|_, events| {
             for event in events {
                 if let Fact::TurnFinished { latency, usage, .. } = &event.fact {
                     // The first turn reads the whole prompt, later ones only what is new: it is told apart.
                     if round == 0 {
-                        let figures = [("to first audio", latency.to_first_audio, "s"), ("first token", latency.first_token, "s")];
+                        let figures = [
+                            ("to first audio", latency.to_first_audio, "s"),
+                            ("first token", latency.first_token, "s"),
+                        ];
                         report.figures("first turn", &figures);
                     } else {
                         all.push(*latency);
@@ -51,7 +56,9 @@ pub fn turn(config: &Config, rounds: usize, report: &Report) -> Result<()> {
         })?;
         session.finish_remembering()?;
     }
-    let middle = |part: fn(&bevy_companion::dialogue::event::Latency) -> f64| median(&mut all.iter().map(part).collect::<Vec<_>>());
+    let middle = |part: fn(&bevy_companion::dialogue::event::Latency) -> f64| {
+        median(&mut all.iter().map(part).collect::<Vec<_>>())
+    };
     let figures = [
         ("end of speech to first audible sample", middle(|l| l.to_first_audio), "s"),
         ("  the same without the endpoint wait", middle(|l| l.to_first_audio - l.endpoint), "s"),

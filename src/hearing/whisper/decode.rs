@@ -123,15 +123,19 @@ fn probability(logits: &[f32], token: u32) -> f32 {
     1.0 / sum
 }
 
-/// How many tokens to keep when the last ones turn in a circle: a phrase thrice, or a few tokens six times. People do
-/// laugh and say "no, no, no", so three rounds of a short one stay.
+/// How many tokens to keep when the last ones turn in a circle: a sentence twice, a phrase thrice, or a few tokens six
+/// times. People do laugh and say "no, no, no", so three rounds of the shortest stay.
 fn before_loop(tokens: &[u32]) -> Option<usize> {
     let rounds = |length: usize| {
         let unit = &tokens[tokens.len() - length..];
         tokens.rchunks_exact(length).take_while(|round| *round == unit).count()
     };
-    (1..=tokens.len() / 3).find_map(|length| {
-        let (most, kept) = if length <= 3 { (6, 3) } else { (3, 1) };
+    (1..=tokens.len() / 2).find_map(|length| {
+        let (most, kept) = match length {
+            ..=3 => (6, 3),
+            4..=5 => (3, 1),
+            _ => (2, 1),
+        };
         let rounds = rounds(length);
         (rounds >= most).then(|| tokens.len() - (rounds - kept) * length)
     })
@@ -145,6 +149,12 @@ mod tests {
     fn a_phrase_said_thrice_is_said_once() {
         assert_eq!(before_loop(&[1, 2, 3, 4, 5, 2, 3, 4, 5, 2, 3, 4, 5]), Some(5));
         assert_eq!(before_loop(&[1, 2, 3, 4, 5, 2, 3, 4, 5]), None);
+    }
+
+    #[test]
+    fn a_sentence_said_twice_is_said_once() {
+        assert_eq!(before_loop(&[1, 2, 3, 4, 5, 6, 7, 2, 3, 4, 5, 6, 7]), Some(7));
+        assert_eq!(before_loop(&[1, 2, 3, 4, 5, 6, 7, 2, 3, 4, 5, 6]), None);
     }
 
     #[test]

@@ -120,4 +120,26 @@ mod tests {
             assert!((hertz(mel(frequency)) - frequency).abs() < 1e-6);
         }
     }
+
+    /// tests/records/hearing/mel.json holds columns that faster-whisper's feature extractor made of park_zh.wav.
+    #[test]
+    fn the_spectrogram_is_the_published_one() {
+        let records = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/hearing");
+        let record = std::fs::read_to_string(records.join("mel.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        let speech = crate::audio::read_wav(&records.join("park_zh.wav")).unwrap().samples;
+        let frames = speech.len() / HOP;
+        let spectrogram = LogMel::new(80).spectrogram(&speech, frames);
+        let columns: Vec<(usize, Vec<f32>)> = {
+            let frames: Vec<usize> = serde_json::from_value(record["frames"].clone()).unwrap();
+            let values: Vec<Vec<f32>> = serde_json::from_value(record["mel"].clone()).unwrap();
+            frames.into_iter().zip(values).collect()
+        };
+        for (frame, column) in columns {
+            for (bin, expected) in column.iter().enumerate() {
+                let value = spectrogram[bin * frames + frame];
+                assert!((value - expected).abs() < 1e-3, "frame {frame}, bin {bin}: {value}, not {expected}");
+            }
+        }
+    }
 }

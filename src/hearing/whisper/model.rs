@@ -1,15 +1,16 @@
 //! The network: an audio encoder and a text decoder (Radford et al. 2022), for one utterance at a time.
 //!
 //! Activations are `[positions, width]` without a batch dimension. The encoder runs over the audio there is, not over the
-//! thirty seconds it was trained on: its positions are narrowed with the input.
+//! thirty seconds it was trained on: its positions are narrowed with the input. Weights are f32 throughout: eight bits
+//! make a token four times as fast at best, but candle's eight-bit kernels wait for one another in a spinning
+//! barrier, and on busy cores (a renderer, a game) the same token takes four times as long.
 
 use std::path::Path;
 
 use candle_core::{D, DType, Device, Module, Result, Tensor};
-use candle_nn::{Conv1d, Conv1dConfig, LayerNorm, VarBuilder, conv1d, kv_cache::KvCache, layer_norm, ops};
+use candle_nn::{Conv1d, Conv1dConfig, LayerNorm, Linear, VarBuilder, conv1d, kv_cache::KvCache, layer_norm, ops};
 use serde::Deserialize;
 
-use super::projection::Projection;
 use crate::hearing::HearingError;
 
 const EPSILON: f64 = 1e-5;
@@ -94,20 +95,35 @@ impl Model {
     }
 }
 
+/// Stored linear layers of shape `(outputs, inputs)`, one after the other in a single one; a missing bias is zero.
+fn linear(weights: &VarBuilder, names: &[&str], shape: (usize, usize)) -> Result<Linear> {
+    let part = |name: &&str| {
+        let weights = weights.pp(name);
+        let bias = if weights.contains_tensor("bias") {
+            weights.get(shape.0, "bias")?
+        } else {
+            Tensor::zeros(shape.0, weights.dtype(), weights.device())?
+        };
+        Ok((weights.get(shape, "weight")?, bias))
+    };
+    let (weight, bias): (Vec<_>, Vec<_>) = names.iter().map(part).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    Ok(Linear::new(Tensor::cat(&weight, 0)?, Some(Tensor::cat(&bias, 0)?)))
+}
+
 /// Multi-head attention.
 struct Attention {
-    query: Projection,
-    key_value: Projection,
-    output: Projection,
+    query: Linear,
+    key_value: Linear,
+    output: Linear,
     heads: usize,
 }
 
 impl Attention {
-    fn load(weights: VarBuilder, width: usize, heads: usize, quantise: bool) -> Result<Self> {
+    fn load(weights: VarBuilder, width: usize, heads: usize) -> Result<Self> {
         Ok(Self {
-            query: Projection::load(&weights, &["q_proj"], (width, width), quantise)?,
-            key_value: Projection::load(&weights, &["k_proj", "v_proj"], (width, width), quantise)?,
-            output: Projection::load(&weights, &["out_proj"], (width, width), quantise)?,
+            query: linear(&weights, &["q_proj"], (width, width))?,
+            key_value: linear(&weights, &["k_proj", "v_proj"], (width, width))?,
+            output: linear(&weights, &["out_proj"], (width, width))?,
             heads,
         })
     }
@@ -140,16 +156,16 @@ impl Attention {
 /// The two linear layers that end a block, with their norm; the residual is included.
 struct FeedForward {
     norm: LayerNorm,
-    up: Projection,
-    down: Projection,
+    up: Linear,
+    down: Linear,
 }
 
 impl FeedForward {
-    fn load(weights: &VarBuilder, width: usize, quantise: bool) -> Result<Self> {
+    fn load(weights: &VarBuilder, width: usize) -> Result<Self> {
         Ok(Self {
             norm: layer_norm(width, EPSILON, weights.pp("final_layer_norm"))?,
-            up: Projection::load(weights, &["fc1"], (4 * width, width), quantise)?,
-            down: Projection::load(weights, &["fc2"], (width, 4 * width), quantise)?,
+            up: linear(weights, &["fc1"], (4 * width, width))?,
+            down: linear(weights, &["fc2"], (width, 4 * width))?,
         })
     }
 
@@ -177,8 +193,8 @@ impl Encoder {
             let weights = weights.pp("layers").pp(index);
             Ok((
                 layer_norm(width, EPSILON, weights.pp("self_attn_layer_norm"))?,
-                Attention::load(weights.pp("self_attn"), width, shapes.encoder_attention_heads, false)?,
-                FeedForward::load(&weights, width, false)?,
+                Attention::load(weights.pp("self_attn"), width, shapes.encoder_attention_heads)?,
+                FeedForward::load(&weights, width)?,
             ))
         };
         Ok(Self {
@@ -225,7 +241,7 @@ pub struct Decoder {
     positions: Tensor,
     layers: Vec<DecoderLayer>,
     norm: LayerNorm,
-    output: Projection,
+    output: Linear,
 }
 
 /// What the decoder remembers of one window: the audio's keys and values, and those of the tokens so far.
@@ -253,10 +269,10 @@ impl Decoder {
             let weights = weights.pp("layers").pp(index);
             Ok(DecoderLayer {
                 self_norm: layer_norm(width, EPSILON, weights.pp("self_attn_layer_norm"))?,
-                self_attention: Attention::load(weights.pp("self_attn"), width, heads, true)?,
+                self_attention: Attention::load(weights.pp("self_attn"), width, heads)?,
                 cross_norm: layer_norm(width, EPSILON, weights.pp("encoder_attn_layer_norm"))?,
-                cross_attention: Attention::load(weights.pp("encoder_attn"), width, heads, true)?,
-                feed_forward: FeedForward::load(&weights, width, true)?,
+                cross_attention: Attention::load(weights.pp("encoder_attn"), width, heads)?,
+                feed_forward: FeedForward::load(&weights, width)?,
             })
         };
         let embedding = weights.get((shapes.vocab_size, width), "embed_tokens.weight")?;
@@ -264,8 +280,8 @@ impl Decoder {
             positions: weights.get((shapes.max_target_positions, width), "embed_positions.weight")?,
             layers: (0..shapes.decoder_layers).map(layer).collect::<Result<_>>()?,
             norm: layer_norm(width, EPSILON, weights.pp("layer_norm"))?,
-            output: Projection::new(&embedding, None, true)?,
-            embedding: embedding.to_dtype(DType::F16)?,
+            output: Linear::new(embedding.clone(), None),
+            embedding,
         })
     }
 
@@ -285,7 +301,7 @@ impl Decoder {
     pub fn forward(&self, tokens: &[u32], memory: &mut Memory) -> Result<Tensor> {
         let (before, count) = (memory.tokens(), tokens.len());
         let device = self.embedding.device();
-        let embedded = self.embedding.index_select(&Tensor::new(tokens, device)?, 0)?.to_dtype(DType::F32)?;
+        let embedded = self.embedding.index_select(&Tensor::new(tokens, device)?, 0)?;
         let mut x = (embedded + self.positions.narrow(0, before, count)?)?;
         let mask = if count > 1 { Some(causal(before, count, device)?) } else { None };
         for ((layer, (audio_keys, audio_values)), said) in self.layers.iter().zip(&memory.audio).zip(&mut memory.said) {

@@ -281,43 +281,55 @@ fn join(tokens: &[Token], spoken: &[String]) -> String {
 mod tests {
     use super::*;
 
-    fn english() -> English {
-        let models = std::env::var_os("COMPANION_MODELS").expect("set COMPANION_MODELS to the models folder");
-        English::load(&Path::new(&models).join("misaki-en")).unwrap()
+    fn models() -> std::path::PathBuf {
+        std::env::var_os("COMPANION_MODELS").expect("set COMPANION_MODELS to the folder of the models").into()
     }
 
     #[test]
-    fn agreement() {
-        let english = english();
-        let record: Vec<std::collections::BTreeMap<String, String>> =
-            serde_json::from_str(&std::fs::read_to_string(std::env::var("EN_JSON").unwrap()).unwrap()).unwrap();
-        let (mut same, mut words) = (0, 0);
-        for line in &record {
-            let ours = english.phonemes(&line["text"]);
-            let (a, b): (Vec<&str>, Vec<&str>) = (ours.split(' ').collect(), line["phonemes"].split(' ').collect());
-            if a.len() != b.len() {
-                println!("LEN {ours} | {}", line["phonemes"]);
-            }
-            words += b.len();
-            for (a, b) in a.iter().zip(&b) {
-                if a == b { same += 1 } else { println!("{a:20} {b:20} {}", line["text"]) }
-            }
-        }
-        println!("{same} of {words}");
-        for text in [
-            "ChatGPT and YouTube are on my iPhone.",
-            "I LOVE YOU",
-            "This is SO GOOD!",
-            "Kokoro says skibidi to Zuckerberg's bevy.",
-            "The US economy told us.",
-            "café naïve",
-            "an A and a B, vitamin A.",
-            "firefox netflix photoshopped",
-            "e.g. this",
-            "rock'n'roll 'tis 'quoted words'",
-            "PCs CEO's 1990",
+    fn capitals_initials_and_unknown_words_are_read() {
+        let english = English::load(&models().join("misaki-en")).unwrap();
+        for (text, phonemes) in [
+            ("I LOVE YOU", "ˌI lˈʌv ju"),
+            ("This is SO GOOD!", "ðˌɪs ɪz sˈO ɡˈʊd!"),
+            ("The US economy told us.", "ðə jˌuˈɛs ikˈɑnəmi tˈOld ˌʌs."),
+            ("an A and a B, vitamin A.", "ɐn ˈA ænd ɐ bˈi, vˈITəmən ˈA."),
+            ("rock'n'roll 'tis 'quoted words'", "ɹˌɑknɹˈOl tˈɪz kwˈOTᵻd wˈɜɹdz"),
+            ("PCs and ChatGPT", "pˌisˈiz ænd ʧˌætʤˌipˌitˈi"),
+            ("café", "kæfˈA"),
+            ("photoshopped", "fˈOTəʃˌɑpt"),
+            ("", ""),
+            ("§ 你好", ""),
         ] {
-            println!("{text} → {}", english.phonemes(text));
+            assert_eq!(english.phonemes(text), phonemes, "{text}");
         }
+    }
+
+    #[test]
+    fn words_kept_from_the_speller_are_mostly_read_right() {
+        let lexicon = Lexicon::load(&models().join("misaki-en")).unwrap();
+        let kept =
+            |word: &str| word.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 60 == 7;
+        let speller = Speller::learn(lexicon.words().filter(|(word, _)| !kept(word)));
+        let plain = |phonemes: &str| phonemes.replace(['ˈ', 'ˌ'], "");
+        let words: Vec<_> = lexicon
+            .words()
+            .filter(|(word, _)| kept(word) && word.bytes().all(|byte| byte.is_ascii_lowercase()) && word.len() > 2)
+            .collect();
+        let right = words
+            .iter()
+            .filter(|(word, phonemes)| speller.read(word).is_some_and(|read| plain(&read) == plain(phonemes)));
+        let share = right.count() as f64 / words.len() as f64;
+        println!("{share:.3} of {} words that were not learned from", words.len());
+        assert!(words.len() > 500 && share > 0.65, "{share:.3} of {} words", words.len());
+    }
+
+    #[test]
+    fn a_missing_dictionary_names_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = English::load(folder.path()).err().unwrap().to_string();
+        assert!(error.contains("us_gold.json"), "{error}");
+        std::fs::write(folder.path().join("us_gold.json"), "{}").unwrap();
+        std::fs::write(folder.path().join("us_silver.json"), "{}").unwrap();
+        assert!(English::load(folder.path()).err().unwrap().to_string().contains("spell A"));
     }
 }

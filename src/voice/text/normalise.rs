@@ -11,7 +11,7 @@ mod reader;
 mod units;
 
 use self::reader::Reader;
-use super::Language;
+use super::{Language, is_han};
 
 /// What a rule has written out, and the cursor behind what it stands for.
 type Reading<'t> = Option<(String, Reader<'t>)>;
@@ -86,7 +86,7 @@ fn tidy(text: &str) -> String {
 
 /// Whether Chinese writes these two signs without a space between.
 fn is_dense(before: char, after: char) -> bool {
-    let wide = |sign: char| clean::is_han(sign) || matches!(sign, '\u{3000}'..='\u{303f}' | '\u{ff00}'..='\u{ffef}');
+    let wide = |sign: char| is_han(sign) || matches!(sign, '\u{3000}'..='\u{303f}' | '\u{ff00}'..='\u{ffef}');
     let either = |sign: char| matches!(sign, '“' | '”' | '—' | '…');
     match (wide(before), wide(after)) {
         (true, true) => true,

@@ -221,12 +221,15 @@ impl Mandarin {
         for (index, word) in words.iter_mut().enumerate() {
             let previous = index.checked_sub(1).map_or("", |before| tags[before]);
             let next = tags.get(index + 1).copied().unwrap_or_default();
-            let alone = word.readings.len() == 1;
-            for reading in &mut word.readings {
+            let length = word.readings.len();
+            let alone = length == 1;
+            for (inside, reading) in word.readings.iter_mut().enumerate() {
                 let (before, after) = (&clause[..at], &clause[at + reading.han.len_utf8()..]);
                 at += reading.han.len_utf8();
                 let spoken = match reading.han {
                     _ if reading.settled => None,
+                    // 跑得快, cut as one word.
+                    '得' if length == 3 && inside == 1 && !before.ends_with('不') => Syllable::parse("de"),
                     '得' if alone && polyphone::is_complement(previous, next) => Syllable::parse("de"),
                     '地' if alone && polyphone::is_adverbial(previous, next) => Syllable::parse("de"),
                     han if before.is_empty() => polyphone::interjection(han, if after.is_empty() { end } else { ' ' })

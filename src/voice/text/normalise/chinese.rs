@@ -2,10 +2,10 @@
 
 mod code;
 mod date;
-mod number;
+pub(super) mod number;
 mod quantity;
 
-use super::{Reading, Rule, clean::is_han, reader::Reader};
+use super::{Reading, Rule, is_han, reader::Reader};
 
 /// In the order in which they are tried.
 pub const RULES: &[Rule] = &[
@@ -73,6 +73,7 @@ fn power(mut reader: Reader) -> Reading {
         '³' if after_operand => Some(("的立方".into(), reader)),
         '√' => Some(("根号".into(), reader)),
         'π' => Some(("派".into(), reader)),
+        '±' => Some(("正负".into(), reader)),
         _ => None,
     }
 }

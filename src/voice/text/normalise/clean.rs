@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::Language;
+use crate::voice::text::{Language, is_han};
 
 /// How far a closing bracket is looked for; what is farther away does not belong to the opening one.
 const LONGEST_LINK: usize = 512;
@@ -25,6 +25,14 @@ pub fn clean(text: &str, language: Language) -> String {
         if !out.is_empty() {
             out.push(' ');
         }
+        let line = match list_number(line) {
+            Some((number, item)) => {
+                out.push_str(number);
+                out.push_str(if language == Language::Zh { "、" } else { ", " });
+                item
+            }
+            None => line,
+        };
         write_line(line, language, &mut out);
     }
     out.truncate(out.trim_end().len());
@@ -45,6 +53,14 @@ fn without_block_markup(line: &str) -> &str {
     }
     let bullets = ["- ", "* ", "+ ", "• ", "· ", "● ", "[ ] ", "[x] "];
     bullets.iter().fold(line, |line, bullet| line.strip_prefix(bullet).unwrap_or(line)).trim().trim_matches('|').trim()
+}
+
+/// `1. ` or `2) ` at the beginning of a line: the number, and the item.
+fn list_number(line: &str) -> Option<(&str, &str)> {
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = line.split_at(digits);
+    let item = rest.strip_prefix(". ").or_else(|| rest.strip_prefix(") "))?;
+    (1..=2).contains(&digits).then(|| (number, item.trim_start()))
 }
 
 fn write_line(line: &str, language: Language, out: &mut String) {
@@ -93,6 +109,14 @@ fn write_plain(sign: char, out: &mut String) {
         '。' if out.ends_with('。') => {
             out.truncate(out.len() - '。'.len_utf8());
             push_once('…', out);
+        }
+        '=' if out.ends_with(['!', '<', '>']) => {
+            let sign = match out.pop() {
+                Some('!') => '≠',
+                Some('<') => '≤',
+                _ => '≥',
+            };
+            out.push(sign);
         }
         '-' if out.ends_with('-') => {
             out.truncate(out.len() - 1);
@@ -200,11 +224,6 @@ fn starts_with_digit(text: &str) -> bool {
 
 fn is_word(sign: char) -> bool {
     sign.is_alphanumeric()
-}
-
-/// Whether this is a Chinese character.
-pub fn is_han(sign: char) -> bool {
-    matches!(sign, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}' | '〇')
 }
 
 /// Emoji, dingbats, arrows, box drawing and other pictures.

@@ -1,7 +1,7 @@
 //! Rules for English text.
 
 mod date;
-mod number;
+pub(super) mod number;
 mod quantity;
 mod word;
 
@@ -41,12 +41,15 @@ fn operator(reader: Reader) -> Reading {
         '@' if next.is_some_and(char::is_alphanumeric) => return alone("at"),
         '#' if next.is_some_and(|next| next.is_ascii_digit()) => return alone("number"),
         '#' if next.is_some_and(char::is_alphabetic) => return alone("hashtag"),
+        '#' if before.is_some_and(char::is_alphabetic) && !spaced => return alone("sharp"),
         '%' => return alone("percent"),
         '√' => return alone("the square root of"),
         'π' => return alone("pi"),
         '²' if before.is_some() => return alone("squared"),
         '³' if before.is_some() => return alone("cubed"),
-        '+' if before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric) => {
+        '+' if before.is_some_and(|before| before.is_alphanumeric() || before == '+')
+            && !after.is_some_and(char::is_alphanumeric) =>
+        {
             return alone("plus");
         }
         _ => {}
@@ -82,6 +85,10 @@ fn operator(reader: Reader) -> Reading {
 pub fn write_plain(reader: &mut Reader, out: &mut String) {
     let word = reader.take_while(|sign| sign.is_alphabetic());
     if !word.is_empty() {
+        // 5G, 221B: the letters are a word of their own behind the number's.
+        if reader.read()[..reader.read().len() - word.len()].ends_with(|before: char| before.is_ascii_digit()) {
+            out.push(' ');
+        }
         out.push_str(word);
         return;
     }

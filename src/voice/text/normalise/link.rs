@@ -1,6 +1,6 @@
 //! Addresses: of pages, said short, and of mail, said whole.
 
-use super::{Language, Reading, reader::Reader};
+use super::{Language, Reading, chinese, english, reader::Reader};
 
 /// Longer ones are no addresses that anyone would listen to.
 const LONGEST: usize = 2048;
@@ -28,7 +28,21 @@ fn words(address: &str, language: Language) -> Option<String> {
         Language::Zh => (" 艾特 ", "点"),
         Language::En => (" at ", " dot "),
     };
-    let say = |part: &str| part.replace('.', dot).replace(['-', '_', '+', '%'], " ");
+    let say = |part: &str| {
+        let mut said = String::new();
+        for sign in part.chars() {
+            match sign {
+                '.' => said.push_str(dot),
+                '0'..='9' if language == Language::Zh => {
+                    said.push_str(&chinese::number::digits(sign.encode_utf8(&mut [0])))
+                }
+                '0'..='9' => said.extend([" ", &english::number::digits(sign.encode_utf8(&mut [0])), " "]),
+                _ if sign.is_ascii_alphanumeric() => said.push(sign),
+                _ => said.push(' '),
+            }
+        }
+        said
+    };
     if let Some((name, host)) = address.split_once('@') {
         let valid = !name.is_empty() && is_host(host);
         return valid.then(|| format!("{}{at}{}", say(name), say(host)));

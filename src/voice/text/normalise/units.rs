@@ -17,6 +17,9 @@ pub const UNITS: &[(&str, Unit)] = &[
     ("km/h", unit("公里每小时", "kilometer per hour", "kilometers per hour")),
     ("m/s²", unit("米每二次方秒", "meter per second squared", "meters per second squared")),
     ("m/s",  unit("米每秒", "meter per second", "meters per second")),
+    ("km2",  unit("平方公里", "square kilometer", "square kilometers")),
+    ("cm2",  unit("平方厘米", "square centimeter", "square centimeters")),
+    ("m3",   unit("立方米", "cubic meter", "cubic meters")),
     ("km²",  unit("平方公里", "square kilometer", "square kilometers")),
     ("cm²",  unit("平方厘米", "square centimeter", "square centimeters")),
     ("m²",   unit("平方米", "square meter", "square meters")),
@@ -135,7 +138,7 @@ pub const CURRENCIES: &[(&str, Currency)] = &[
 
 /// The unit whose symbol begins `text` as a whole, and the symbol's length in bytes.
 pub fn unit_at(text: &str) -> Option<(&'static Unit, usize)> {
-    find(UNITS, text, |next| next.is_ascii_alphanumeric())
+    find(UNITS, text, |next| next.is_ascii_alphabetic())
 }
 
 /// The currency whose sign or code begins `text`, and its length in bytes.

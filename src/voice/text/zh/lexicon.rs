@@ -41,7 +41,7 @@ const BRIEF_VERBS: &str = "看想走试听说谈聊等问坐玩写读尝找学�
 const DEAR_NOUNS: &str = "妈爸哥弟姐妹爷奶叔婶舅姑姨公婆姥伯嫂娃宝星猩太娘爹蛐饽";
 
 /// 儿 as a child, never as an ending.
-const CHILDREN: &str = "女儿 婴儿 幼儿 孤儿 胎儿 少儿 健儿 宠儿 产儿 弃儿 孙儿 侄儿 男儿 孩儿 吾儿 我儿 小儿 患儿 育儿 托儿 乳儿 新生儿 \
+const CHILDREN: &str = "女儿 婴儿 幼儿 孤儿 胎儿 少儿 健儿 宠儿 产儿 弃儿 孙儿 侄儿 男儿 吾儿 我儿 小儿 患儿 育儿 托儿 乳儿 新生儿 \
     混血儿 幸运儿 弄潮儿 低能儿 畸形儿 早产儿 试管婴儿 吉普赛儿 妻儿 生儿 爱儿 娇儿 痴儿 佳儿 巴儿 哈尔";
 
 /// Light last syllables, after the list of words that must be said so in the national speech test (普通话水平测试).
@@ -122,7 +122,11 @@ const WORDS: &[(&str, &str)] = &[
     ("着凉", "zháo liáng"),
     ("着迷", "zháo mí"),
     ("着了迷", "zháo le mí"),
-    ("一行字", "yī háng zì"),
+    ("一行", "yī háng"),
+    ("一行人", "yī xíng rén"),
+    ("言行", "yán xíng"),
+    ("流血", "liú xuè"),
+    ("薄荷", "bò he"),
     ("行不行", "xíng bu xíng"),
     ("长得", "zhǎng de"),
     ("长胖", "zhǎng pàng"),
@@ -227,6 +231,7 @@ const WORDS: &[(&str, &str)] = &[
 /// Single characters.
 const CHARACTERS: &[(char, &str)] = &[
     ('谁', "shéi"),
+    ('长', "cháng"),
     ('似', "sì"),
     ('嗯', "ǹ"),
     ('哦', "ò"),

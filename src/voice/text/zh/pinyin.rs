@@ -316,6 +316,17 @@ mod tests {
         }
     }
 
+    /// All syllables of the dictionaries, as `misaki` spells them.
+    #[test]
+    fn every_syllable_is_spelled_as_in_the_reference() {
+        let json = include_str!("../../../../tests/records/voice/zh_syllables.json");
+        let reference: std::collections::BTreeMap<String, String> = serde_json::from_str(json).unwrap();
+        assert!(reference.len() > 400);
+        for (pinyin, expected) in reference {
+            assert_eq!(phonemes(&pinyin), expected, "{pinyin}");
+        }
+    }
+
     #[test]
     fn a_retroflex_ending_takes_the_place_of_the_coda() {
         let cases = [

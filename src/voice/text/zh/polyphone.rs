@@ -67,6 +67,9 @@ pub fn is_adverbial(previous: &str, next: &str) -> bool {
     describes && next.starts_with(['v', 'd', 'a', 'p', 'z', 'i', 'l', 'r', 'c'])
 }
 
+/// Before these 子 is a thing or a person and not an ending: 电子, 女子.
+const FULL_ZI: &str = "电 原 分 离 粒 质 中 量 光 男 女 孔 孟 老 庄 君 王 太 弟 学 才 父 母 浪 天 赤 莲 瓜 松 精 卵 孢 因 臣 公 妃 世 皇 养 长 独 孝 逆 夫 鱼 西 童 游 士 荀 墨 韩 诸 核 基 负";
+
 /// The first rule that fits decides; a character without one keeps its usual reading.
 #[rustfmt::skip]
 const RULES: &[(char, &[Rule])] = &[
@@ -84,12 +87,14 @@ const RULES: &[(char, &[Rule])] = &[
     ('着', &[
         rule("睡 睡不 睡得 找不 找得 够不 够得 用不 用得 摸不 摸得 见不 见得 犯不 犯得 猜不 猜得 打不 管不 管得 点不", "", "zháo"),
         rule("猜 点 抓 逮 碰", "了", "zháo"),
+        rule("衣 执 沉 附 胶 黏 无 土", "", "zhuó"),
         rule("", "凉 急 火 慌 迷 了火 了凉 了迷 了魔", "zháo"),
         rule("", "陆 重 手 色 装 想 实 眼 落 力", "zhuó"),
     ]),
     ('都', &[rule("首 古 京 旧 帝 故 国", "| 的 在 是", "dū"), rule("", "市 城 督 会区", "dū")]),
     ('数', &[
         rule("", "一 到 不 过 完 着 了 数 星 羊 钱 清 得 出 数 三 二 下 几", "shǔ"),
+        rule("数一 数了 数不 数得", "", "shǔ"),
         rule("我 你 他 她 来 再 从头 慢慢", "|", "shǔ"),
     ]),
     ('调', &[
@@ -181,7 +186,7 @@ const RULES: &[(char, &[Rule])] = &[
     ]),
     ('答', &[rule("", "应 理 腔 谢", "dā")]),
     ('过', &[rule("去 来 吃 看 听 说 做 见 玩 学 试 用 爱 恨 哭 问 买 当", "| 了 的 吗 你 我 他 她 这 那 没 很 吧 呢 一 几 好", "guo")]),
-    ('子', &[rule("|", "", "zǐ")]),
+    ('子', &[rule("|", "", "zǐ"), rule(FULL_ZI, "", "zǐ")]),
     ('露', &[rule("", "馅 面 脸 一手 怯 头 出马脚 马脚 富 底 了馅 了一手", "lòu")]),
     ('落', &[rule("丢三", "", "là"), rule("", "枕 色 炕", "lào"), rule("", "在家里 在车上 在家 了一 了东西 了什么 下了东西", "là")]),
     ('卷', &[rule("试 考 问 画 书 交 上 下 第一 阅 答 案 读书破万", "", "juàn")]),

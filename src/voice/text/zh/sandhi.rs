@@ -150,7 +150,7 @@ fn change_third_tones(words: &mut [Word]) {
         }
     };
     for foot in &feet {
-        (foot.start..foot.end - 1).rev().for_each(&mut rise);
+        (foot.start..foot.end - 1).for_each(&mut rise);
     }
     feet.iter().rev().skip(1).for_each(|foot| rise(foot.end - 1));
 }

@@ -15,12 +15,16 @@ pub fn phone(reader: Reader) -> Reading {
         return None;
     }
     let mut behind = reader;
+    let bracketed = behind.eat_one(&['(', '（']).is_some();
     let is_abroad = behind.eat("+") && behind.peek().is_some_and(|next| next.is_ascii_digit());
     let mut groups: Vec<&str> = Vec::new();
     let mut length = 0;
     loop {
         let mut ahead = behind;
-        if !groups.is_empty() && ahead.eat_one(&['-', ' ']).is_none() {
+        let is_area = bracketed && groups.len() == 1;
+        if is_area && ahead.eat_one(&[')', '）']).is_none()
+            || !is_area && !groups.is_empty() && ahead.eat_one(&['-', ' ']).is_none()
+        {
             break;
         }
         let Some(group) = ahead.digits(1..=12) else { break };
@@ -128,7 +132,7 @@ pub fn code(mut reader: Reader) -> Reading {
     let after = reader.rest();
     let is_service = SERVICES.contains(&digits) && named(&["打", "拨", "拨打", "打了", "叫"]);
     let is_room = (3..=4).contains(&digits.len())
-        && ["室", "房", "号房", "路公", "路车", "次列车", "次航班"].iter().any(|room| after.starts_with(room));
+        && ["室", "房", "号房", "路", "次列车", "次航班"].iter().any(|room| after.starts_with(room));
     let dials = named(DIALLED) || is_service || is_room;
     let words = if dials {
         number::dialled(digits)

@@ -56,7 +56,7 @@ pub fn fraction(mut reader: Reader) -> Reading {
     if follows_number(reader) {
         return None;
     }
-    let negative = sign(&mut reader);
+    let negative = if is_negative(&mut reader) { "负" } else { "" };
     let over: u64 = reader.digits(1..=4)?.parse().ok()?;
     let under: u64 = reader.eat("/").then(|| reader.digits(1..=4))??.parse().ok().filter(|under| *under > 0)?;
     if reader.rest().starts_with(['/', '.', '-']) {
@@ -102,26 +102,27 @@ pub fn quantity(reader: Reader) -> Reading {
     Some((first.words(behind, ordinal), behind))
 }
 
-/// A sign that belongs to the number behind it, as words.
-fn sign(reader: &mut Reader) -> &'static str {
+/// Takes a minus that belongs to the number behind it.
+fn is_negative(reader: &mut Reader) -> bool {
     let mut ahead = *reader;
-    let free = !reader.before().is_some_and(|before| before.is_alphanumeric() && before.is_ascii() || before == ')');
-    let found = ahead.eat_one(&['-', '−', '+']);
-    if !free || found.is_none() || !ahead.peek().is_some_and(|next| next.is_ascii_digit()) {
-        return "";
+    let after_operand = |before: char| before.is_ascii_alphanumeric() || matches!(before, ')' | '²' | '³' | '%');
+    let is_sign = !reader.before().is_some_and(after_operand)
+        && ahead.eat_one(&['-', '−']).is_some()
+        && ahead.peek().is_some_and(|next| next.is_ascii_digit());
+    if is_sign {
+        *reader = ahead;
     }
-    *reader = ahead;
-    if found == Some('+') { "正" } else { "负" }
+    is_sign
 }
 
 fn measured(mut reader: Reader) -> Option<(Quantity, Reader)> {
-    let negative = sign(&mut reader) == "负";
+    let negative = is_negative(&mut reader);
     if let Some((currency, length)) =
         currency_at(reader.rest()).filter(|_| !reader.before().is_some_and(|before| before.is_ascii_alphabetic()))
     {
         reader.eat(&reader.rest()[..length]);
         reader.spaces();
-        let negative = negative || sign(&mut reader) == "负";
+        let negative = negative || is_negative(&mut reader);
         let number = reader.number()?;
         let scale = reader.eat_word(SCALES).unwrap_or_default();
         if !reader.eat("元") {

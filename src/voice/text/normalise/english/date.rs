@@ -116,6 +116,7 @@ pub fn day_first(mut reader: Reader) -> Reading {
     let of = if of { " of" } else { "" };
     match year(&mut behind).and(digits.get(..4)) {
         Some(digits) if of.is_empty() => Some((written(month, day, Some(digits)), behind)),
+        _ if of.is_empty() => Some((written(month, day, None), reader)),
         _ => Some((format!("{}{of} {}", number::ordinal(day.into()), NAMES[month]), reader)),
     }
 }

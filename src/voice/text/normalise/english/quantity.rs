@@ -189,8 +189,11 @@ pub fn fraction(mut reader: Reader) -> Reading {
     }
     let over: u64 = reader.digits(1..=3)?.parse().ok()?;
     let under: u64 = reader.eat("/").then(|| reader.digits(1..=3))??.parse().ok().filter(|under| *under > 1)?;
-    if reader.rest().starts_with(['/', '.', '-']) || (over, under) == (24, 7) {
+    if reader.rest().starts_with(['/', '-']) {
         return None;
+    }
+    if (over, under) == (24, 7) {
+        return Some(("twenty-four seven".into(), reader));
     }
     let part = match under {
         2 => "half".to_owned(),

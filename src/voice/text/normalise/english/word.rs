@@ -15,7 +15,7 @@ const ABBREVIATIONS: &[(&str, &str)] = &[
     ("inc.", "Incorporated"), ("ltd.", "Limited"), ("corp.", "Corporation"), ("ave.", "Avenue"), ("blvd.", "Boulevard"),
     ("rd.", "Road"), ("mt.", "Mount"), ("ft.", "Fort"), ("jan.", "January"), ("feb.", "February"), ("aug.", "August"),
     ("sept.", "September"), ("oct.", "October"), ("nov.", "November"), ("dec.", "December"), ("vol.", "volume"), ("fig.", "figure"),
-    ("w/o", "without"), ("w/", "with"), ("24/7", "twenty-four seven"),
+    ("w/o", "without"), ("w/", "with"),
 ];
 /// Words that behind one of these are numbers in Roman numerals.
 const NUMBERED: &[&str] = &[
