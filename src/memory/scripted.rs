@@ -11,7 +11,7 @@ use super::{
 use crate::worker::{Engine, EngineError, Turn};
 
 /// What a scripted memory knows from the beginning.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ScriptedConfig {
     /// Whose memories these are.
@@ -20,13 +20,6 @@ pub struct ScriptedConfig {
     pub facts: Vec<String>,
     /// Which memories are brought back.
     pub ranking: Ranking,
-}
-
-impl Default for ScriptedConfig {
-    fn default() -> Self {
-        let ranking = Ranking { min_score: 0.2, ..Ranking::default() };
-        Self { owner: String::new(), facts: Vec::new(), ranking }
-    }
 }
 
 /// Remembers in this process; what it recalls has words in common with the query.
