@@ -296,7 +296,10 @@ fn narrowed(samples: &[f32]) -> Vec<f32> {
         let next = smooth.get(whole + 1).copied().unwrap_or_default();
         smooth[whole] + share * (next - smooth[whole])
     };
-    (0..smooth.len() * 2 / 3).map(|index| at(index as f32 * 1.5)).collect()
+    // Half a second of room before and after, as a microphone hears it.
+    let room = [0.0; 8_000];
+    let narrow = (0..smooth.len() * 2 / 3).map(|index| at(index as f32 * 1.5));
+    room.into_iter().chain(narrow).chain(room).collect()
 }
 
 /// What is compared: words without marks, Chinese characters one by one in simplified script.
