@@ -24,9 +24,8 @@ help: ## Show the targets
 run: setup build models ## Set up, then talk to the companion (headless demonstration where there is no screen or sound)
 	$(COMPANION)
 
-test: setup-test build models-test lint ## Set up, then run every check and test
-	cargo nextest run --all-targets --no-fail-fast
-	cargo test --doc
+test: setup-test build models-test ## Set up, then run every test
+	cargo nextest run --locked --no-fail-fast
 	$(COMPANION) test tests/dialogues
 
 demo: setup build models ## The headless demonstration: a spoken question, answered aloud into out/
@@ -44,7 +43,7 @@ models-test: build
 	@echo "» fetching the starter and test models"
 	$(COMPANION) models pull --tests
 
-lint: setup
+lint: setup ## Formatting, clippy and licences; clippy compiles all dependencies once more
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny check --config .ci/deny.toml licenses bans sources; else echo "» cargo-deny is not installed: skipping the licence check"; fi
