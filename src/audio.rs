@@ -6,11 +6,14 @@
 mod device;
 mod envelope;
 mod keeper;
+mod marks;
 mod microphone;
 mod mixer;
+mod output;
 mod playback;
 mod resample;
 mod speaker;
+mod strip;
 mod timeline;
 mod wav;
 
@@ -21,11 +24,12 @@ use bevy::prelude::*;
 pub use self::{
     device::{Direction, default_device, device_names},
     envelope::{Envelope, envelope},
+    marks::{Mark, Marks},
     microphone::{Microphone, MicrophoneConfig, MicrophoneEvent},
     playback::Playback,
     resample::{Resampler, resample},
     speaker::{Speaker, SpeakerBackend, SpeakerConfig, SpeakerStatus},
-    timeline::{Cursor, Heard, Mark, Marks, Timeline},
+    timeline::{Cursor, Heard, Timeline},
     wav::{read_wav, write_wav},
 };
 
@@ -141,11 +145,11 @@ pub enum AudioError {
         /// Which there are.
         found: String,
     },
-    /// The device is there but cannot be opened.
-    #[error("the {direction} `{device}` could not be opened: {reason}{}", if *.denied {
+    /// The device is there but cannot be opened, or has stopped working.
+    #[error("the {direction} `{device}` does not work: {reason}{}", if *.denied {
         "; allow the program to use it (on Linux: add yourself to the `audio` group)"
     } else {
-        "; is another program holding it?"
+        "; is it plugged in, and does no other program hold it?"
     })]
     Device {
         /// Which kind.

@@ -30,6 +30,9 @@ use crate::{
 /// How long the loop sleeps between updates: the resolution of the moments in a trace.
 const TICK: Duration = Duration::from_millis(3);
 
+/// Samples below this are silence: −80 dB.
+const SILENCE: f32 = 1e-4;
+
 /// An app with one companion and no window. Dropping it ends the workers.
 pub struct Session {
     app: App,
@@ -93,7 +96,7 @@ impl Session {
         &mut self.app
     }
 
-    /// Waits until every engine is loaded.
+    /// Waits until every engine is loaded and the brain has read what every prompt begins with.
     ///
     /// # Errors
     /// [`SessionError::Unavailable`] for the first that cannot be, [`SessionError::Stopped`] on Ctrl-C.
@@ -107,7 +110,7 @@ impl Session {
                 is_loading::<Brain>(world)?,
                 is_loading::<Voice>(world)?,
             ];
-            if !loading.contains(&true) {
+            if !loading.contains(&true) && world.query::<&Worker<Brain>>().iter(world).all(Worker::is_idle) {
                 return Ok(());
             }
         }
@@ -222,9 +225,14 @@ impl Session {
         }
     }
 
-    /// Everything played since recording was asked for.
+    /// Everything played since the last time, without the silence around it.
     pub fn take_recording(&mut self) -> Option<Pcm> {
-        self.app.world_mut().get_resource_mut::<Speaker>()?.take_recording()
+        let recording = self.app.world_mut().get_resource_mut::<Speaker>()?.take_recording()?;
+        let audible = |sample: &f32| sample.abs() > SILENCE;
+        let margin = recording.rate as usize / 10;
+        let first = recording.samples.iter().position(audible)?.saturating_sub(margin);
+        let last = recording.samples.iter().rposition(audible)? + margin;
+        Some(Pcm::new(&recording.samples[first..last.min(recording.samples.len())], recording.rate))
     }
 }
 

@@ -55,6 +55,7 @@ impl Direction {
 ///
 /// Asking opens every device for a moment; it may take a second. Empty without a sound card.
 pub fn device_names(direction: Direction) -> Vec<String> {
+    hush();
     let devices = cpal::default_host().devices().into_iter().flatten();
     devices.filter(|device| direction.can(device)).map(|device| format!("{}: {device}", id(&device))).collect()
 }
@@ -65,6 +66,13 @@ pub fn device_names(direction: Direction) -> Vec<String> {
 /// [`AudioError::NoDevice`] and [`AudioError::Device`], with what to do.
 pub fn default_device(direction: Direction) -> Result<String, AudioError> {
     find(direction, None).map(|found| found.name)
+}
+
+/// Keeps ALSA, which writes a page to the terminal for each device that it does not find, from doing so on this thread.
+/// The errors come back as values all the same.
+fn hush() {
+    #[cfg(target_os = "linux")]
+    let _ = alsa::Output::local_error_handler();
 }
 
 fn id(device: &Device) -> String {
@@ -81,6 +89,7 @@ pub(super) struct Found {
 
 /// Finds the default device, or the one whose id or description is `wanted` or contains it, whatever its case.
 pub(super) fn find(direction: Direction, wanted: Option<&str>) -> Result<Found, AudioError> {
+    hush();
     let device = match wanted {
         None => direction
             .default_device()

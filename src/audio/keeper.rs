@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -35,13 +35,16 @@ pub(super) enum Kept {
 #[derive(Clone)]
 pub(super) struct Pulse {
     beats: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
     errors: Sender<cpal::Error>,
 }
 
 impl Pulse {
-    /// The stream is alive. Call it from the data callback.
-    pub(super) fn beat(&self) {
+    /// The stream is alive. Call it from the data callback, and do nothing there when it says false: the stream has been
+    /// given up.
+    pub(super) fn beat(&self) -> bool {
         self.beats.fetch_add(1, Ordering::Relaxed);
+        !self.over.load(Ordering::Acquire)
     }
 
     /// The stream has met an error. Call it from the error callback.
@@ -64,7 +67,7 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Starts to keep what `open` opens. `report` is told what becomes of it, on the keeper's thread, and `explain` says
     /// what an error of a running stream means.
-    pub(super) fn start<S>(
+    pub(super) fn start<S: Send + 'static>(
         name: &str,
         mut open: impl FnMut(Pulse) -> Result<(S, String), AudioError> + Send + 'static,
         explain: impl Fn(&cpal::Error) -> AudioError + Send + 'static,
@@ -77,14 +80,16 @@ impl Keeper {
             let mut wait = FIRST_WAIT;
             loop {
                 let (errors, failures) = bounded(1);
-                let pulse = Pulse { beats: Arc::default(), errors };
+                let pulse = Pulse { beats: Arc::default(), over: Arc::default(), errors };
                 match open(pulse.clone()) {
                     Ok((stream, device)) => {
                         wait = FIRST_WAIT;
                         report(Kept::Opened(device));
-                        let Some(error) = watch(&pulse.beats, &failures, &stopped) else { return };
-                        drop(stream);
+                        let error = watch(&pulse.beats, &failures, &stopped);
+                        pulse.over.store(true, Ordering::Release);
+                        let Some(error) = error else { return close(stream) };
                         report(Kept::Lost(explain(&error)));
+                        close(stream);
                     }
                     Err(error) => report(Kept::Lost(error)),
                 }
@@ -105,6 +110,18 @@ impl Drop for Keeper {
         if self.ended.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
             debug!("a sound device takes its time to close; leaving it");
         }
+    }
+}
+
+/// Closes a stream, or leaves it: PulseAudio's client can wait for itself for ever when its server has died.
+fn close<S: Send + 'static>(stream: S) {
+    let (closing, closed) = bounded::<()>(0);
+    let work = move || {
+        drop(stream);
+        drop(closing);
+    };
+    if thread::Builder::new().name("sound closing".into()).spawn(work).is_ok() {
+        let _ = closed.recv_timeout(GRACE / 2);
     }
 }
 
@@ -136,6 +153,34 @@ mod tests {
 
     fn gone(reason: &'static str) -> AudioError {
         AudioError::NoDevice { direction: super::super::Direction::Output, reason: reason.into() }
+    }
+
+    /// A stream that never finishes closing.
+    struct Stuck(Pulse);
+
+    impl Drop for Stuck {
+        fn drop(&mut self) {
+            assert!(!self.0.beat(), "its callbacks still count");
+            loop {
+                thread::park();
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_that_does_not_close_is_left_behind() {
+        let (told, news) = bounded(16);
+        let keeper = Keeper::start(
+            "keeper test",
+            |pulse| {
+                pulse.error(cpal::ErrorKind::StreamInvalidated.into());
+                Ok((Stuck(pulse), "stuck".into()))
+            },
+            |_| gone("unplugged"),
+            move |kept| told.send(matches!(kept, Kept::Opened(_))).unwrap_or_default(),
+        );
+        assert_eq!(news.iter().take(3).collect::<Vec<_>>(), [true, false, true]);
+        drop(keeper);
     }
 
     #[test]

@@ -30,6 +30,8 @@ const RATE: u32 = 16_000;
 const BLOCK: usize = 160;
 /// How much sound waits for a busy listener, in seconds.
 const BACKLOG: usize = 4;
+/// How long a device may take to open.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The listener looks this often, should nobody wake it.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -110,9 +112,9 @@ impl Microphone {
                 let _ = first_told.try_send(Err(error));
             }
         };
-        let keeper = Keeper::start("companion microphone", open, lost, report).map_err(failed)?;
-        let name = first.recv().unwrap_or_else(|_| {
-            let reason = "its thread ended".into();
+        let keeper = Keeper::start("microphone", open, lost, report).map_err(failed)?;
+        let name = first.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            let reason = format!("it did not answer within {} s", PATIENCE.as_secs());
             Err(AudioError::NoDevice { direction: Direction::Input, reason })
         })?;
         Ok(Self { muted, events, name, _keeper: keeper, _listener: listener })
@@ -172,7 +174,7 @@ impl Listener {
                 thread::park_timeout(LOOK);
             }
         };
-        let thread = thread::Builder::new().name("companion listener".into()).spawn(work)?.thread().clone();
+        let thread = thread::Builder::new().name("listener".into()).spawn(work)?.thread().clone();
         Ok(Self { sound, thread, stop })
     }
 }
@@ -242,7 +244,9 @@ where
     let listener = listener.clone();
     let failures = pulse.clone();
     let callback = move |data: &[T], _: &InputCallbackInfo| {
-        pulse.beat();
+        if !pulse.beat() {
+            return;
+        }
         for frame in data.chunks_exact(channels) {
             let sum: f32 = frame.iter().map(|sample| f32::from_sample(*sample)).sum();
             let mono = sum / channels as f32;

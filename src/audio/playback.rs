@@ -10,7 +10,7 @@ use bevy::{platform::cell::SyncCell, prelude::*};
 
 use super::{
     Cursor, Envelope, Heard, MAX_RATE, Marks, Pcm, Resampler, Timeline,
-    mixer::{Feed, Line, Strip, line},
+    strip::{Feed, Line, Strip, line},
 };
 
 /// The slowest rate that counts as speech, in hertz.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
+use super::Mouth;
 use crate::audio::{Envelope, Playback};
 
 /// Width of the smoothing, in seconds: shorter flickers with the syllable's pitch, longer mumbles.
@@ -71,15 +72,6 @@ impl Vowels {
     fn from_weights([a, i, u, e, o]: [f32; 5]) -> Self {
         Self { a, i, u, e, o }
     }
-}
-
-/// The mouth at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Mouth {
-    /// How far it is open, 0 to 1.
-    pub open: f32,
-    /// Its shape.
-    pub vowels: Vowels,
 }
 
 /// Where the vowels lie for the two measures of [`VowelEstimator`] — openness in decibels, frontness in hertz — in the order
@@ -162,7 +154,7 @@ impl VowelEstimator {
                 *sum += weight / 3.0;
             }
         }
-        Mouth { open, vowels: Vowels::from_weights(sum) }
+        Mouth { open, vowels: sum }
     }
 }
 

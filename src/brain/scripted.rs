@@ -69,7 +69,8 @@ impl ScriptedBrain {
 
     fn reply(&mut self, prompt: &Prompt) -> Result<String, BrainError> {
         // The question, and the recollections that stand before it.
-        let asked = prompt.messages.iter().rposition(|message| message.role == Role::Assistant).map_or(0, |last| last + 1);
+        let asked =
+            prompt.messages.iter().rposition(|message| message.role == Role::Assistant).map_or(0, |last| last + 1);
         let said: String = prompt.messages[asked..].iter().map(|message| message.content.as_str()).collect();
         if let Some(rule) = self.config.rules.iter().find(|rule| said.contains(&rule.contains)) {
             return Ok(rule.reply.clone());

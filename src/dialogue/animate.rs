@@ -14,8 +14,7 @@ use crate::{
 /// Lets the mouth follow the sound at the playback cursor.
 pub(super) fn move_lips(mut lips: Local<VowelEstimator>, mut companions: Query<(&Playback, &mut Mouth)>) {
     for (playback, mut mouth) in &mut companions {
-        let seen = lips.mouth(playback);
-        mouth.set_if_neq(Mouth { open: seen.open, vowels: seen.vowels.weights() });
+        mouth.set_if_neq(lips.mouth(playback));
     }
 }
 

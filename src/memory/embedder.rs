@@ -1,6 +1,7 @@
 //! Embedders: what turns a text into a vector, so that near in meaning is near in space.
 
 pub mod bert;
+mod centre;
 
 use std::{
     fs,
@@ -11,11 +12,15 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
 
-use self::bert::{Bert, BertConfig};
+use self::{
+    bert::{Bert, BertConfig},
+    centre::{Centre, Side},
+};
 use super::MemoryError;
 
-/// A text is cut into at most this many windows; what a person says fits into one.
-const MAX_WINDOWS: usize = 16;
+/// Of a long text so many windows are embedded, about 2,000 tokens: what a person says fits into one, and a pasted book must
+/// not hold up a conversation.
+const MAX_WINDOWS: usize = 4;
 /// About this many tokens go through the encoder at once, which bounds its memory.
 const BATCH_TOKENS: usize = 2048;
 
@@ -69,11 +74,18 @@ pub struct EmbedderConfig {
     pub query_prefix: String,
     /// What stands before a text that is to be found.
     pub passage_prefix: String,
+    /// Whether the space is spread out, so that what is relevant stands out and languages do not keep apart.
+    pub centred: bool,
 }
 
 impl Default for EmbedderConfig {
     fn default() -> Self {
-        Self { pooling: Pooling::Mean, query_prefix: "query: ".into(), passage_prefix: "passage: ".into() }
+        Self {
+            pooling: Pooling::Mean,
+            query_prefix: "query: ".into(),
+            passage_prefix: "passage: ".into(),
+            centred: true,
+        }
     }
 }
 
@@ -87,6 +99,7 @@ pub struct TextEmbedder {
     dimensions: usize,
     /// Tokens a window may have besides the two that enclose it.
     window: usize,
+    centre: Option<Centre>,
 }
 
 impl TextEmbedder {
@@ -106,7 +119,7 @@ impl TextEmbedder {
         loaded.with_padding(None);
         loaded.with_truncation(None).map_err(|error| MemoryError::model(&tokenizer, error))?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self {
+        let mut embedder = Self {
             config: config.clone(),
             folder: folder.into(),
             name,
@@ -114,7 +127,13 @@ impl TextEmbedder {
             bert,
             dimensions: bert_config.hidden_size,
             window: bert_config.max_tokens() - 2,
-        })
+            centre: None,
+        };
+        if config.centred {
+            embedder.centre = Some(Centre::measure(|side, texts| embedder.embed(side, texts))?);
+            embedder.name += &format!(", centred {}", centre::VERSION);
+        }
+        Ok(embedder)
     }
 
     /// The token ids of a text with its prefix, cut into windows that each begin and end like a text of their own.
@@ -130,7 +149,11 @@ impl TextEmbedder {
         Ok(windows.map(|window| [&[*first], window, &[*last]].concat()).collect())
     }
 
-    fn embed(&self, prefix: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>, MemoryError> {
+    fn embed(&self, side: Side, texts: &[&str]) -> Result<Vec<Vec<f32>>, MemoryError> {
+        let prefix = match side {
+            Side::Query => &self.config.query_prefix,
+            Side::Passage => &self.config.passage_prefix,
+        };
         let mut vectors = vec![vec![0.0; self.dimensions]; texts.len()];
         let mut batch: Vec<(usize, Vec<u32>)> = Vec::new();
         let mut tokens = 0;
@@ -145,7 +168,12 @@ impl TextEmbedder {
             }
         }
         self.pool(batch, &mut vectors)?;
-        vectors.iter_mut().for_each(|vector| normalise(vector));
+        for vector in &mut vectors {
+            normalise(vector);
+            if let Some(centre) = &self.centre {
+                centre.apply(side, vector);
+            }
+        }
         Ok(vectors)
     }
 
@@ -174,8 +202,8 @@ impl TextEmbedder {
         Ok(())
     }
 
-    fn embed_one(&self, prefix: &str, text: &str) -> Result<Vec<f32>, MemoryError> {
-        Ok(self.embed(prefix, &[text])?.remove(0))
+    fn embed_one(&self, side: Side, text: &str) -> Result<Vec<f32>, MemoryError> {
+        Ok(self.embed(side, &[text])?.remove(0))
     }
 }
 
@@ -192,15 +220,15 @@ impl Embed for TextEmbedder {
     }
 
     fn passage(&self, text: &str) -> Result<Vec<f32>, MemoryError> {
-        self.embed_one(&self.config.passage_prefix, text)
+        self.embed_one(Side::Passage, text)
     }
 
     fn query(&self, text: &str) -> Result<Vec<f32>, MemoryError> {
-        self.embed_one(&self.config.query_prefix, text)
+        self.embed_one(Side::Query, text)
     }
 
     fn passages(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, MemoryError> {
-        self.embed(&self.config.passage_prefix, texts)
+        self.embed(Side::Passage, texts)
     }
 }
 

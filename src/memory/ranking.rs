@@ -17,9 +17,9 @@ pub struct Ranking {
 }
 
 impl Default for Ranking {
-    /// For multilingual-e5-small.
+    /// For multilingual-e5-small, centred: 0.2 keeps 95 of 100 answers, and small talk finds something one time in four.
     fn default() -> Self {
-        Self { min_score: 0.8, recency: 0.01, half_life_days: 14.0 }
+        Self { min_score: 0.2, recency: 0.02, half_life_days: 14.0 }
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn recency_decides_between_near_equals_only() {
         let old = Candidate { id: 1, score: 0.9, at: NOW - 365 * DAY };
-        let recent = Candidate { id: 2, score: 0.895, at: NOW - DAY };
+        let recent = Candidate { id: 2, score: 0.89, at: NOW - DAY };
         let far = Candidate { id: 3, score: 0.85, at: NOW };
         let mut candidates = vec![far, old, recent];
         Ranking::default().order(&mut candidates, None, NOW);
@@ -88,7 +88,7 @@ mod tests {
     fn what_is_irrelevant_or_of_this_session_stays_out() {
         let mut candidates = vec![
             Candidate { id: 1, score: 0.9, at: 10 },
-            Candidate { id: 2, score: 0.7, at: 10 },
+            Candidate { id: 2, score: 0.1, at: 10 },
             Candidate { id: 3, score: 0.9, at: 20 },
         ];
         Ranking::default().order(&mut candidates, Some(20), NOW);

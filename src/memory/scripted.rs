@@ -11,7 +11,7 @@ use super::{
 use crate::worker::{Engine, EngineError, Turn};
 
 /// What a scripted memory knows from the beginning.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ScriptedConfig {
     /// Whose memories these are.
@@ -20,13 +20,6 @@ pub struct ScriptedConfig {
     pub facts: Vec<String>,
     /// Which memories are brought back.
     pub ranking: Ranking,
-}
-
-impl Default for ScriptedConfig {
-    fn default() -> Self {
-        let ranking = Ranking { min_score: 0.2, ..Ranking::default() };
-        Self { owner: String::new(), facts: Vec::new(), ranking }
-    }
 }
 
 /// Remembers in this process; what it recalls has words in common with the query.
@@ -112,15 +105,20 @@ impl NGrams {
             // Enclosed, so that a single character is a pair, too.
             let word: Vec<char> = ['^'].into_iter().chain(word.chars()).chain(['$']).collect();
             for pair in word.windows(2) {
-                let hash = pair.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, letter| {
-                    (hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0100_0000_01b3)
-                });
-                vector[(hash >> 32) as usize % self.dimensions] += 1.0;
+                vector[hash(pair) as usize % self.dimensions] += 1.0;
             }
         }
         normalise(&mut vector);
         vector
     }
+}
+
+/// FNV-1a over whole characters, then mixed downward, so that the low bits depend on all of them.
+fn hash(pair: &[char]) -> u64 {
+    let hash = pair.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, letter| {
+        (hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
 impl Embed for NGrams {

@@ -324,7 +324,7 @@ fn grouped(clauses: Vec<Chunk>, space: Option<i64>) -> Vec<Chunk> {
             }
             last => {
                 if let Some(last) = last {
-                    limit = ((last.tokens.len() as f32 * GROWTH) as usize).clamp(FIRST, LATER);
+                    limit = ((limit.max(last.tokens.len()) as f32 * GROWTH) as usize).clamp(FIRST, LATER);
                 }
                 chunks.push(clause);
             }

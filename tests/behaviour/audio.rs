@@ -176,7 +176,7 @@ fn the_mouth_moves_while_it_speaks_and_is_shut_before_and_after() {
         widest = widest.max(mouth.open);
         shut += u32::from(mouth.open == 0.0);
         if mouth.open > 0.0 {
-            let weights = mouth.vowels.weights();
+            let weights = mouth.vowels;
             assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-3, "{weights:?}");
             shapes = std::array::from_fn(|vowel| shapes[vowel].max(weights[vowel]));
         }

@@ -332,7 +332,7 @@ const READINGS: &[(&str, &str)] = &[
     ("音樂", "yin1 yue4"),
     ("長大", "zhang3 da4"),
     ("頭髮", "tou2 fa5"),
-    ("我买五本书", "wo2 mai2 wu2 ben3 shu1"),
+    ("我买五本书", "wo3 mai2 wu2 ben3 shu1"),
     ("小孩儿", "xiao3 hair2"),
     ("瓜子", "gua1 zi3"),
     ("地球绕着太阳转", "di4 qiu2 rao4 zhe5 tai4 yang5 zhuan4"),

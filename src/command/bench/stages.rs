@@ -76,7 +76,12 @@ pub fn memory(config: &Config, rounds: usize, report: &Report) -> Result<()> {
         remember.push(serve(&mut engine, request)?.2);
     }
     for _ in 0..rounds.max(10) {
-        let request = MemoryRequest::Recall { owner: "bench".into(), query: "我们在公园里看见了什么？".into(), limit: 4, before: None };
+        let request = MemoryRequest::Recall {
+            owner: "bench".into(),
+            query: "我们在公园里看见了什么？".into(),
+            limit: 4,
+            before: None,
+        };
         recall.push(serve(&mut engine, request)?.2);
     }
     let figures = [
@@ -179,7 +184,8 @@ pub fn voice(config: &Config, rounds: usize, report: &Report) -> Result<()> {
             first.push(until_first);
             factor.push(all / seconds);
         }
-        report.figures(name, &[("first audio", median(&mut first), "s"), ("real-time factor", median(&mut factor), "×")]);
+        report
+            .figures(name, &[("first audio", median(&mut first), "s"), ("real-time factor", median(&mut factor), "×")]);
     }
     Ok(())
 }

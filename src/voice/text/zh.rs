@@ -6,6 +6,7 @@
 
 mod dictionary;
 mod lexicon;
+mod mark;
 mod pinyin;
 mod polyphone;
 mod sandhi;
@@ -119,7 +120,7 @@ impl Mandarin {
                     word.spoken().for_each(|(syllable, rhotic)| syllable.write_phonemes(rhotic, &mut out));
                 }
             }
-            Part::Mark(mark) => write_mark(mark, &mut out),
+            Part::Mark(mark) => mark::write(mark, &mut out),
         });
         out.truncate(out.trim_end().len());
         out
@@ -142,7 +143,7 @@ impl Mandarin {
         let text = self.simplify(text);
         let mut clause = String::new();
         for sign in text.chars().chain(['\n']) {
-            let mark = punctuation(sign);
+            let mark = mark::of(sign);
             if self.dictionary.character(sign).is_some() {
                 clause.push(sign);
             } else if !mark.is_empty() {
@@ -266,47 +267,3 @@ fn segmenter() -> Jieba {
     }
     segmenter
 }
-
-/// What Kokoro knows a punctuation mark as; empty for what is none.
-fn punctuation(sign: char) -> &'static str {
-    match sign {
-        '，' | '、' | ',' | '､' => ",",
-        '。' | '．' | '.' | '｡' => ".",
-        '！' | '!' => "!",
-        '？' | '?' => "?",
-        '：' | ':' => ":",
-        '；' | ';' => ";",
-        '…' => "…",
-        '—' | '–' | '～' | '~' => "—",
-        '“' | '「' | '『' | '《' | '〈' | '【' => "“",
-        '”' | '」' | '』' | '》' | '〉' | '】' => "”",
-        '（' | '(' => "(",
-        '）' | ')' => ")",
-        _ if sign.is_whitespace() => " ",
-        _ => "",
-    }
-}
-
-/// Writes a mark with the space that it stands in: `xau↓, “xau↓” (xau↓)`.
-fn write_mark(mark: &str, out: &mut String) {
-    let opens = matches!(mark, "“" | "(");
-    if !opens && mark != " " {
-        out.truncate(out.trim_end().len());
-    }
-    let repeats = matches!(mark, "…" | "—") && out.ends_with(mark);
-    if out.is_empty() && !opens || repeats {
-        return;
-    }
-    if mark == " " || opens {
-        if !out.is_empty() && !out.ends_with([' ', '“', '(']) {
-            out.push(' ');
-        }
-        out.push_str(mark.trim());
-    } else {
-        out.push_str(mark);
-        out.push(' ');
-    }
-}
-
-#[cfg(test)]
-mod tests;

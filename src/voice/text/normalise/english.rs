@@ -48,7 +48,7 @@ fn operator(reader: Reader) -> Reading {
         '²' if before.is_some() => return alone("squared"),
         '³' if before.is_some() => return alone("cubed"),
         '+' if before.is_some_and(|before| before.is_alphanumeric() || before == '+')
-            && !after.is_some_and(char::is_alphanumeric) =>
+            && !next.is_some_and(char::is_alphanumeric) =>
         {
             return alone("plus");
         }

@@ -58,7 +58,7 @@ impl Dictionary {
         let mut at = 0;
         while at + 1 < starts.len() {
             let longest = (starts.len() - 1).min(at + LONGEST_PHRASE);
-            let phrase = (at + 2..=longest).rev().find_map(|end| self.phrase(&word[starts[at]..starts[end]]));
+            let phrase = (at + 1..=longest).rev().find_map(|end| self.phrase(&word[starts[at]..starts[end]]));
             let rest = word[starts[at]..].chars();
             if let Some(syllables) = phrase {
                 readings.extend(rest.zip(syllables).map(|(han, &syllable)| (han, syllable, true)));

@@ -69,7 +69,7 @@ const LIGHT_ENDINGS: &str = "\
     棉花 芍药 牡丹 琵琶 枇杷 鹦鹉 玫瑰 茉莉 佩服 勺子 活计 委实 支吾 嘀咕 叽咕 哆嗦 啰嗦 唠叨 磨蹭 \
     蹦跶 摆设 部分 水分 分寸 报酬 比试 扎挣 节气 考究 口气 牢骚 伶俐 玲珑 埋怨 毛病 蒙骗 模样 摸索 \
     盼头 朴实 俏皮 洒脱 神气 实惠 世道 手艺 熟识 通融 透亮 徒弟 外甥 虾米 香椿 心事 性子 絮叨 阎王 \
-    洋气 衣着 义气 影壁 匀称 杂碎 糟蹋 照应 珍珠 侄女 志气 住处 嘱咐 晌午";
+    洋气 义气 影壁 匀称 杂碎 糟蹋 照应 珍珠 侄女 志气 住处 嘱咐 晌午";
 
 /// Whole words. Tones that speech has changed for good are written as spoken: 小姐 is `xiáo jie`.
 const WORDS: &[(&str, &str)] = &[

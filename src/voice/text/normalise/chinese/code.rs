@@ -1,7 +1,11 @@
 //! Numbers that name rather than count, read digit by digit: telephones, versions, models, rooms.
 
 use super::{
-    super::{Reading, reader::Reader},
+    super::{
+        Reading,
+        reader::Reader,
+        units::{currency_at, unit_at},
+    },
     date::{follows_number, goes_on},
     number,
 };
@@ -100,12 +104,9 @@ pub fn model(mut reader: Reader) -> Reading {
     }
     let start = reader;
     let number = reader.number()?;
-    let before_letters = !behind_letters
-        && !follows_number(start)
-        && reader.rest().starts_with(|next: char| next.is_ascii_alphabetic())
-        && super::super::units::unit_at(reader.rest()).is_none()
-        && super::super::units::currency_at(reader.rest()).is_none();
-    if !behind_letters && !before_letters {
+    let before_letters = !follows_number(start) && reader.rest().starts_with(|next: char| next.is_ascii_alphabetic());
+    let measures = unit_at(reader.rest()).is_some() || currency_at(reader.rest()).is_some();
+    if measures || !behind_letters && !before_letters {
         return None;
     }
     let words = match number.whole.len() {

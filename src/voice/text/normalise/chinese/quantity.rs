@@ -74,32 +74,30 @@ pub fn fraction(mut reader: Reader) -> Reading {
 pub fn quantity(reader: Reader) -> Reading {
     let (first, behind) = measured(reader)?;
     let ordinal = reader.read().ends_with('第');
-    let mut range = behind;
-    if range.eat_one(&['-', '~']).is_some()
-        && range.peek().is_some_and(|next| next.is_ascii_digit() || matches!(next, '¥' | '$'))
-        && !equals_follows(range)
-        && let Some((last, behind)) = measured(range)
-        && !behind.rest().starts_with('-')
-    {
-        // Backwards it is a score: 3-2.
-        let is_score =
-            matches!((first.of, last.of), (Of::Words, Of::Words)) && first.number.integer() > last.number.integer();
-        // 3-5km measures both ends by the last one's unit.
-        let first = match (first.of, last.of) {
-            (Of::Unit(_) | Of::Words, of @ Of::Unit(_)) => Quantity { of, ..first }.amount(behind, ordinal),
-            (Of::Words, of @ Of::Parts(_)) => Quantity { of, ..first }.words(behind, ordinal),
-            (Of::Words, _) => first.amount(behind, ordinal),
-            (Of::Money(_), Of::Money(_) | Of::Words) => first.amount(behind, ordinal),
-            _ => first.words(behind, ordinal),
-        };
-        let money_before = matches!(reader.peek(), Some('¥' | '￥' | '$' | '€' | '£'));
-        let last = match last.of {
-            Of::Words if money_before => Quantity { of: measured(reader)?.0.of, ..last },
-            _ => last,
-        };
-        return Some((format!("{first}{}{}", if is_score { "比" } else { "到" }, last.words(behind, ordinal)), behind));
-    }
-    Some((first.words(behind, ordinal), behind))
+    let Some((last, end)) = range(behind) else { return Some((first.words(behind, ordinal), behind)) };
+    // Backwards it is a score: 3-2.
+    let is_score = matches!((first.of, last.of), (Of::Words, Of::Words))
+        && !first.negative
+        && !counted(end)
+        && first.number.integer() > last.number.integer();
+    let between = if is_score { "比" } else { "到" };
+    let (from, to) = match (first.of, last.of) {
+        // 3-5km measures both by the last one's unit, ¥3-5 by the first one's.
+        (Of::Unit(_) | Of::Words, of @ Of::Unit(_)) => (Quantity { of, ..first }.amount(end, ordinal), last),
+        (of @ Of::Money(_), Of::Words) => (first.amount(end, ordinal), Quantity { of, ..last }),
+        (Of::Words, of @ Of::Parts(_)) => (Quantity { of, ..first }.words(end, ordinal), last),
+        (Of::Words, _) | (Of::Money(_), Of::Money(_)) => (first.amount(end, ordinal), last),
+        _ => (first.words(behind, ordinal), last),
+    };
+    Some((format!("{from}{between}{}", to.words(end, ordinal)), end))
+}
+
+/// The other end of a range, if one begins at the cursor.
+fn range(mut reader: Reader<'_>) -> Option<(Quantity, Reader<'_>)> {
+    reader.eat_one(&['-', '~'])?;
+    let is_range = reader.peek().is_some_and(|next| next.is_ascii_digit() || matches!(next, '¥' | '$'));
+    let (last, end) = measured(reader)?;
+    (is_range && !equals_follows(reader) && !end.rest().starts_with('-')).then_some((last, end))
 }
 
 /// Takes a minus that belongs to the number behind it.
@@ -115,7 +113,7 @@ fn is_negative(reader: &mut Reader) -> bool {
     is_sign
 }
 
-fn measured(mut reader: Reader) -> Option<(Quantity, Reader)> {
+fn measured(mut reader: Reader<'_>) -> Option<(Quantity, Reader<'_>)> {
     let negative = is_negative(&mut reader);
     if let Some((currency, length)) =
         currency_at(reader.rest()).filter(|_| !reader.before().is_some_and(|before| before.is_ascii_alphabetic()))
@@ -198,7 +196,6 @@ fn starts_with_digit(text: &str) -> bool {
 /// Whether what follows is a measure word that takes 两.
 fn counted(behind: Reader) -> bool {
     let text = behind.rest().trim_start();
-    let starts = |word: &&str| text.starts_with(*word);
-    !NOT_COUNTED.iter().any(|word| starts(word))
-        && (text.starts_with(|next: char| MEASURES.contains(next)) || LONG_MEASURES.iter().any(|word| starts(word)))
+    let starts = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
+    !starts(NOT_COUNTED) && (text.starts_with(|next: char| MEASURES.contains(next)) || starts(LONG_MEASURES))
 }

@@ -65,11 +65,11 @@ fn below_thousand(number: u64) -> String {
         0..20 => ONES[number as usize].to_owned(),
         20..100 => {
             let tens = TENS[(number / 10) as usize];
-            if number % 10 == 0 { tens.to_owned() } else { format!("{tens}-{}", ONES[(number % 10) as usize]) }
+            if number.is_multiple_of(10) { tens.to_owned() } else { format!("{tens}-{}", ONES[(number % 10) as usize]) }
         }
         _ => {
             let hundreds = format!("{} hundred", below_thousand(number / 100));
-            if number % 100 == 0 { hundreds } else { format!("{hundreds} {}", below_thousand(number % 100)) }
+            if number.is_multiple_of(100) { hundreds } else { format!("{hundreds} {}", below_thousand(number % 100)) }
         }
     }
 }
