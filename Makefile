@@ -41,7 +41,7 @@ models: build ## Fetch the starter models (about 1.2 GB, once)
 
 models-test: build
 	@echo "» fetching the starter and test models"
-	$(COMPANION) models pull --tests
+	COMPANION_KEEP_RAW=1 $(COMPANION) models pull --tests
 
 lint: setup ## Formatting, clippy and licences; clippy compiles all dependencies once more
 	cargo fmt --check
