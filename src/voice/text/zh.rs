@@ -97,11 +97,10 @@ impl Mandarin {
         overrides: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, BadPronunciation> {
         for (word, pinyin) in overrides {
-            let syllables = parse_all(pinyin).filter(|read| !read.is_empty() && read.len() == word.chars().count());
-            let bad = || BadPronunciation { word: word.into(), pinyin: pinyin.into() };
             let simplified = self.simplify(word);
-            self.dictionary.insert(word, syllables.clone().ok_or_else(bad)?);
-            self.dictionary.insert(&simplified, syllables.ok_or_else(bad)?);
+            let read = parse_all(pinyin).filter(|read| !read.is_empty() && read.len() == simplified.chars().count());
+            let read = read.ok_or_else(|| BadPronunciation { word: word.into(), pinyin: pinyin.into() })?;
+            self.dictionary.insert(&simplified, read);
             self.segmenter.add_word(&simplified, Some(UNCUT), None);
         }
         Ok(self)
