@@ -125,10 +125,10 @@ pub enum AudioError {
         rate: u32,
     },
     /// There is no device to be used.
-    #[error(
-        "there is no {direction} to use ({reason}): plug one in, start the sound server, or set the speaker's \
-         `backend = \"null\"` and type instead of speaking"
-    )]
+    #[error("there is no {direction} to use ({reason}): plug one in or start the sound server, or {}", match .direction {
+        Direction::Input => "type instead of speaking",
+        Direction::Output => "set the speaker's `backend = \"null\"` to do without",
+    })]
     NoDevice {
         /// Which kind.
         direction: Direction,

@@ -16,6 +16,8 @@ use super::{AudioError, device::is_passing};
 
 /// A stream that has called nobody for so long is dead, whatever it says.
 const STALLED: Duration = Duration::from_secs(3);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 /// How long to wait before the first attempt to open a lost device again; each further one waits twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait between two attempts.
@@ -127,7 +129,7 @@ fn close<S: Send + 'static>(stream: S) {
 
 /// Waits for a stream to fail; `None` when it is to be closed.
 fn watch(beats: &AtomicU64, failures: &Receiver<cpal::Error>, stopped: &Receiver<()>) -> Option<cpal::Error> {
-    let mut seen = u64::MAX;
+    let (mut seen, mut still) = (u64::MAX, Duration::ZERO);
     loop {
         crossbeam_channel::select! {
             recv(stopped) -> _ => return None,
@@ -135,9 +137,10 @@ fn watch(beats: &AtomicU64, failures: &Receiver<cpal::Error>, stopped: &Receiver
                 let gone = || cpal::Error::new(cpal::ErrorKind::StreamInvalidated);
                 return Some(failure.unwrap_or_else(|_| gone()));
             }
-            default(STALLED) => {
+            default(LOOK) => {
                 let beat = beats.load(Ordering::Relaxed);
-                if beat == seen {
+                still = if beat == seen { still + LOOK } else { Duration::ZERO };
+                if still >= STALLED {
                     let reason = format!("the device has stood still for {} s", STALLED.as_secs());
                     return Some(cpal::Error::with_message(cpal::ErrorKind::DeviceNotAvailable, reason));
                 }
