@@ -29,7 +29,8 @@ use crate::worker::{Engine, EngineError, Turn, TurnId};
 /// Speech shorter than this holds no word.
 const SHORTEST: f64 = 0.1;
 /// Frames of silence after the speech. Whisper was trained on thirty seconds and takes the silence after the last word
-/// for the end: with half a second of it, it said every fourth sentence twice; with two seconds, none.
+/// for the end. With 50 frames it went in circles in 8 of 32 short clips, with 200 in none of them; yet with 200 (and 300)
+/// it left out the middle one of three sentences in a clip of 10 s, which it heard with 50 and with thirty seconds.
 const TAIL: usize = 200;
 /// The longest input: 30 s.
 const FRAMES: usize = 3000;
