@@ -26,6 +26,7 @@ run: setup build models ## Set up, then talk to the companion (headless demonstr
 
 test: setup-test build models-test ## Set up, then run every test
 	cargo nextest run --locked --no-fail-fast
+	cargo test --locked --doc
 	$(COMPANION) test tests/dialogues
 
 demo: setup build models ## The headless demonstration: a spoken question, answered aloud into out/
@@ -43,10 +44,11 @@ models-test: build
 	@echo "» fetching the starter and test models"
 	COMPANION_KEEP_RAW=1 $(COMPANION) models pull --tests
 
-lint: setup ## Formatting, clippy and licences; clippy compiles all dependencies once more
+lint: setup ## Formatting, clippy and licences
+	@command -v cargo-deny >/dev/null || { echo "» installing cargo-deny"; cargo install --locked cargo-deny; }
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	@if command -v cargo-deny >/dev/null; then cargo deny check --config .ci/deny.toml licenses bans sources; else echo "» cargo-deny is not installed: skipping the licence check"; fi
+	cargo deny --config .ci/deny.toml check licenses bans sources
 
 bench: build models ## Measure this machine: latency, speed, memory
 	$(COMPANION) bench

@@ -278,7 +278,7 @@ mod tests {
             assert!(lengths.iter().all(|length| *length == BLOCK));
             // What is missing waits in the filter: less than 30 ms.
             assert!((15_500..=16_000).contains(&heard.len()), "{} samples from {rate} Hz", heard.len());
-            assert!((super::super::rms(&heard[1600..]) - 0.7071).abs() < 0.01);
+            assert!((super::super::rms(&heard[1600..]) - std::f32::consts::FRAC_1_SQRT_2).abs() < 0.01);
             blocks.push(&sound, true, &mut |block: &[f32]| assert!(block.iter().all(|sample| *sample == 0.0)));
         }
         assert!(Blocks::new(0).is_none());

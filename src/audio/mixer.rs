@@ -14,6 +14,7 @@ const NEWCOMERS: usize = 64;
 /// The desk.
 pub(super) struct Mixer {
     rate: u32,
+    #[expect(clippy::vec_box, reason = "the box goes on through a ring to the frame, so that nothing is freed here")]
     strips: Vec<Box<Strip>>,
     newcomers: Consumer<Box<Strip>>,
     retired: Producer<Box<Strip>>,

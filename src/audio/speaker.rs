@@ -91,6 +91,7 @@ pub struct Speaker {
     desk: Arc<Desk>,
     doors: SyncCell<Doors>,
     /// Strips for which there was no room at the door.
+    #[expect(clippy::vec_box, reason = "the box goes through the door as it is")]
     arrivals: SyncCell<Vec<Box<Strip>>>,
     backend: SpeakerBackend,
     now: f64,

@@ -96,7 +96,7 @@ fn keep_min_p(kept: &mut Vec<(u32, f32)>, min_p: f32) {
 }
 
 fn keep_top_p(kept: &mut Vec<(u32, f32)>, top_p: f32) {
-    if !(top_p < 1.0) {
+    if top_p >= 1.0 || top_p.is_nan() {
         return;
     }
     let highest = highest(kept);

@@ -39,7 +39,7 @@ impl Frames {
         let (companion, now) = (session.companion(), session.now());
         let Some(next) = self.next.filter(|next| now >= *next) else { return };
         if let Some(pose) = session.app().world().get::<RigPose>(companion) {
-            self.poses.push(pose.clone());
+            self.poses.push(*pose);
             self.next = Some(next + Duration::from_secs_f64(1.0 / RATE));
         }
     }

@@ -42,8 +42,8 @@ mod tests {
 
     #[test]
     fn half_a_minute_is_one_window() {
-        assert_eq!(windows(&vec![0.1; LONGEST]), [0..LONGEST]);
-        assert_eq!(windows(&[]), [0..0]);
+        assert_eq!(windows(&vec![0.1; LONGEST]), vec![0..LONGEST]);
+        assert_eq!(windows(&[]), vec![0..0]);
     }
 
     #[test]

@@ -69,7 +69,7 @@ mod tests {
         // A cone around the first axis; the second axis is the language, the third and fourth are meaning.
         let vector = |text: &str| {
             let language = if text.is_ascii() { -0.3 } else { 0.3 };
-            let meaning = if text.len() % 2 == 0 { 0.2 } else { -0.2 };
+            let meaning = if text.len().is_multiple_of(2) { 0.2 } else { -0.2 };
             let mut vector = vec![1.0, language, meaning, 0.1];
             normalise(&mut vector);
             vector

@@ -172,8 +172,8 @@ impl Drop for Running {
 /// The last line that says something, preferably about an error.
 fn last_words(said: &str, status: ExitStatus) -> String {
     let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
-    let error = lines().filter(|line| line.to_lowercase().contains("error")).last();
-    error.or_else(|| lines().last()).map_or_else(|| status.to_string(), |line| line.chars().take(300).collect())
+    let error = lines().rfind(|line| line.to_lowercase().contains("error"));
+    error.or_else(|| lines().next_back()).map_or_else(|| status.to_string(), |line| line.chars().take(300).collect())
 }
 
 /// The bytes below a folder, as far as they can be seen while somebody else works there.

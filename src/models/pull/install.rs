@@ -109,7 +109,7 @@ impl<'a, 'e> Installer<'a, 'e> {
 
     /// The files that are still to be fetched.
     fn missing(&self, converted: bool) -> Vec<&'a ModelFile> {
-        let needed = |file: &&ModelFile| !(converted && file.is_raw()) && !self.sums.contains_key(&file.path);
+        let needed = |file: &&ModelFile| !(self.sums.contains_key(&file.path) || converted && file.is_raw());
         self.model.files.iter().filter(needed).collect()
     }
 

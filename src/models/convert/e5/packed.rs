@@ -247,7 +247,7 @@ impl<'a> Reader<'a, '_> {
             let length = self.u64("a tensor's length")?;
             let (dtype, expected) = match dtype {
                 0 => (Dtype::F32, count as u64 * 4),
-                1 if count % BLOCK == 0 => (Dtype::Q4_0, (count / BLOCK * BLOCK_BYTES) as u64),
+                1 if count.is_multiple_of(BLOCK) => (Dtype::Q4_0, (count / BLOCK * BLOCK_BYTES) as u64),
                 other => return Err(self.malformed(format!("tensor {name} has type {other} and {count} elements"))),
             };
             let bytes = offset
