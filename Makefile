@@ -42,7 +42,7 @@ models: build ## Fetch the starter models (about 1.2 GB, once)
 
 models-test: build
 	@echo "» fetching the starter and test models"
-	COMPANION_KEEP_RAW=1 $(COMPANION) models pull --tests
+	$(COMPANION) models pull --tests
 
 lint: setup ## Formatting, clippy and licences
 	@command -v cargo-deny >/dev/null || { echo "» installing cargo-deny"; cargo install --locked cargo-deny; }

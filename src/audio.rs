@@ -30,7 +30,7 @@ pub use self::{
     resample::{Resampler, resample},
     speaker::{Speaker, SpeakerBackend, SpeakerConfig, SpeakerStatus},
     timeline::{Cursor, Heard, Timeline},
-    wav::{read_wav, write_wav},
+    wav::{decode_wav, read_wav, write_wav},
 };
 
 /// The highest rate of any sound, in hertz: what the fastest converters do.

@@ -84,9 +84,12 @@ pub fn data_dir() -> PathBuf {
 }
 
 /// The folder of models: `COMPANION_MODELS`, else `./models` if it exists, else `models` in the [`data_dir`].
+///
+/// It is absolute: the package clients and ONNX Runtime work in folders of their own.
 pub fn models_dir() -> PathBuf {
     let here = || Some(PathBuf::from("models")).filter(|here| here.is_dir());
-    from_env("COMPANION_MODELS").or_else(here).unwrap_or_else(|| data_dir().join("models"))
+    let folder = from_env("COMPANION_MODELS").or_else(here).unwrap_or_else(|| data_dir().join("models"));
+    std::path::absolute(&folder).unwrap_or(folder)
 }
 
 /// The names of the models that talking needs, for this platform.
@@ -121,6 +124,7 @@ fn from_env(variable: &str) -> Option<PathBuf> {
 pub struct ModelFolder<'m> {
     root: PathBuf,
     manifest: &'m Manifest,
+    keeps_raw: bool,
 }
 
 impl ModelFolder<'static> {
@@ -133,7 +137,12 @@ impl ModelFolder<'static> {
 impl<'m> ModelFolder<'m> {
     /// The folder `root`, which need not exist yet, with a manifest of one's own.
     pub fn new(root: impl Into<PathBuf>, manifest: &'m Manifest) -> Self {
-        Self { root: root.into(), manifest }
+        Self { root: root.into(), manifest, keeps_raw: false }
+    }
+
+    /// Keeps, or fetches once more, the files that conversions start from; the conversions' own tests need them.
+    pub fn keeping_raw(self, keeps_raw: bool) -> Self {
+        Self { keeps_raw, ..self }
     }
 
     /// The folder itself.

@@ -16,6 +16,8 @@ mod layout;
 mod mandarin;
 #[path = "behaviour/memory.rs"]
 mod memory;
+#[path = "behaviour/round_trip.rs"]
+mod round_trip;
 #[path = "behaviour/turns.rs"]
 mod turns;
 #[path = "behaviour/voice.rs"]

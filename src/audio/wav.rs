@@ -1,6 +1,10 @@
 //! WAV files.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{BufReader, Read},
+    path::Path,
+};
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
@@ -18,8 +22,20 @@ const MAX_SAMPLES: u32 = 1 << 28;
 /// or above [`MAX_RATE`]; [`AudioError::TooLong`] for more than 2²⁸ samples. Nothing is allocated before the header is
 /// found sound, and never more than the file has data for.
 pub fn read_wav(path: &Path) -> Result<Pcm, AudioError> {
-    let failed = |source| AudioError::Read { path: path.display().to_string(), source };
-    let reader = WavReader::open(path).map_err(failed)?;
+    let name = path.display().to_string();
+    match File::open(path) {
+        Ok(file) => decode_wav(BufReader::new(file), &name),
+        Err(error) => Err(AudioError::Read { path: name, source: error.into() }),
+    }
+}
+
+/// The same for a WAV file that is not on disk; errors call it `name`.
+///
+/// # Errors
+/// As [`read_wav`].
+pub fn decode_wav(file: impl Read, name: &str) -> Result<Pcm, AudioError> {
+    let failed = |source| AudioError::Read { path: name.into(), source };
+    let reader = WavReader::new(file).map_err(failed)?;
     let spec = reader.spec();
     if !(1..=MAX_RATE).contains(&spec.sample_rate) {
         return Err(AudioError::Rate { rate: spec.sample_rate });
@@ -28,7 +44,7 @@ pub fn read_wav(path: &Path) -> Result<Pcm, AudioError> {
     if frames > MAX_SAMPLES {
         let seconds = f64::from(frames) / f64::from(spec.sample_rate);
         let limit = f64::from(MAX_SAMPLES) / f64::from(spec.sample_rate);
-        return Err(AudioError::TooLong { path: path.display().to_string(), seconds, limit });
+        return Err(AudioError::TooLong { path: name.into(), seconds, limit });
     }
     let channels = usize::from(spec.channels.max(1));
     let samples = match spec.sample_format {

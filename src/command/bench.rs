@@ -10,9 +10,6 @@ use serde::Serialize;
 
 use super::{CommandResult, Context};
 
-/// The speech that is heard: the demonstration's question.
-const QUESTION: &str = "assets/question.wav";
-
 /// Measure this machine: time to first audio and its parts, speed of every stage, frame times, memory.
 ///
 /// Machines are noisy: compare figures of one run, and close what else is busy.

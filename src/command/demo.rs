@@ -2,19 +2,25 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use bevy_companion::{CompanionPlugins, app::session::Session, audio};
+use bevy_companion::{
+    CompanionPlugins,
+    app::session::Session,
+    audio::{self, AudioError, Pcm},
+};
 use clap::Args;
 
 use super::{CommandResult, Context, ask::print, frames::Frames};
 
-/// The question, made with the companion's own voice.
-const QUESTION: &str = "assets/question.wav";
+/// The question that ships inside the program, made with the companion's own voice.
+pub fn question() -> Result<Pcm, AudioError> {
+    audio::decode_wav(&include_bytes!("../../assets/question.wav")[..], "the shipped question")
+}
 
 /// Hear a spoken question, answer it aloud into a file, and draw the avatar while she speaks.
 #[derive(Args)]
 #[command(after_help = "Example:\n  companion demo --out out/")]
 pub struct DemoArgs {
-    /// A WAV file with the question; the one that ships with the product by default.
+    /// A WAV file with the question; the one that ships inside the program by default.
     #[arg(long, value_name = "IN.wav")]
     audio: Option<PathBuf>,
     /// The folder for the answer and the pictures.
@@ -31,16 +37,18 @@ impl Default for DemoArgs {
 /// Runs the command.
 pub fn run(args: &DemoArgs, context: &Context) -> CommandResult {
     let config = context.config()?;
-    let question = args.audio.clone().unwrap_or_else(|| QUESTION.into());
-    let pcm = audio::read_wav(&question)?;
+    let (question, name) = match &args.audio {
+        Some(path) => (audio::read_wav(path)?, path.display().to_string()),
+        None => (question()?, "the shipped question".into()),
+    };
     std::fs::create_dir_all(&args.out)?;
 
     let plugins = CompanionPlugins::from(config.clone()).without_microphone().recording();
     let mut session = Session::new(&config, plugins)?;
     context.say("loading the models…");
     session.wait_until_ready()?;
-    context.say(&format!("speaking {} into her ear ({:.1} s)", question.display(), pcm.seconds()));
-    session.speak(&pcm)?;
+    context.say(&format!("speaking {name} into her ear ({:.1} s)", question.seconds()));
+    session.speak(&question)?;
     let mut frames = Frames::default();
     session.finish_turn(|session, events| {
         events.iter().for_each(|event| print(context, event));

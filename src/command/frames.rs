@@ -7,7 +7,10 @@ use std::{
 
 use bevy_companion::{
     app::session::Session,
-    avatar::RigPose,
+    avatar::{
+        RigPose,
+        puppet::{contact_sheet, render_frames},
+    },
     dialogue::event::{DialogueEvent, Fact},
 };
 
@@ -45,9 +48,7 @@ impl Frames {
     }
 
     /// Draws the poses into `folder` and returns the contact sheet's path.
-    #[cfg(feature = "window")]
     pub fn write(self, folder: &Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
-        use bevy_companion::avatar::puppet::{contact_sheet, render_frames};
         std::fs::create_dir_all(folder)?;
         let frames = render_frames(&self.poses, SIZE)?;
         for (index, frame) in frames.iter().enumerate() {
@@ -58,11 +59,5 @@ impl Frames {
         let sheet = folder.join("contact-sheet.png");
         contact_sheet(&chosen, COLUMNS).save(&sheet)?;
         Ok(sheet)
-    }
-
-    /// Without the renderer there are no pictures.
-    #[cfg(not(feature = "window"))]
-    pub fn write(self, _: &Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
-        Err("this build has no renderer: build it with the `window` feature".into())
     }
 }

@@ -59,7 +59,7 @@ struct PullArgs {
     /// Everything that talking needs.
     #[arg(long)]
     starter: bool,
-    /// What the tests need: the starter set and smaller models.
+    /// What the tests need: the starter set, smaller models, and the files that conversions start from.
     #[arg(long)]
     tests: bool,
     /// Every model there is, the full-size ones included.
@@ -119,6 +119,7 @@ fn list(folder: &ModelFolder, json: bool) -> io::Result<()> {
 }
 
 fn pull(folder: &ModelFolder, args: &PullArgs, json: bool) -> CommandResult {
+    let folder = folder.clone().keeping_raw(args.tests);
     let models = chosen(folder.manifest(), args)?;
     let mut progress = Progress::new(json);
     let outcome = folder.pull(&models, &mut Network::default(), &mut |event| progress.show(&event))?;

@@ -21,7 +21,7 @@ pub use source::{HubError, HubFile, HubRequest, Network, Sources};
 use super::{
     ModelError, ModelFolder, State,
     convert::ConvertError,
-    manifest::{Model, Registry},
+    manifest::{Model, ModelFile, Registry},
 };
 use install::Installer;
 use workspace::Workspace;
@@ -266,7 +266,14 @@ impl ModelFolder<'_> {
     }
 
     fn is_installed(&self, model: &Model) -> bool {
-        matches!(self.state(model), State::Installed { .. })
+        matches!(self.state(model), State::Installed { .. }) && self.has_raw_if_kept(model)
+    }
+
+    fn has_raw_if_kept(&self, model: &Model) -> bool {
+        let folder = self.path(model);
+        let there =
+            |file: &ModelFile| folder.join(&file.path).metadata().is_ok_and(|found| Some(found.len()) == file.size);
+        !self.keeps_raw || model.files.iter().filter(|file| file.is_raw()).all(there)
     }
 }
 

@@ -11,6 +11,7 @@ use bevy_companion::{
         sampler::greedy,
     },
     emotion::EmotionSet,
+    models::models_dir,
     worker::{Emitted, Engine, EngineError, Turn, Turns, Worker, add_stage},
 };
 use serde::Deserialize;
@@ -19,8 +20,7 @@ const QWEN: &str = "qwen2.5-coder-0.5b";
 pub const SMOLLM: &str = "smollm2-135m";
 
 pub fn model(name: &str) -> PathBuf {
-    let models = std::env::var_os("COMPANION_MODELS").expect("COMPANION_MODELS names the folder of the models");
-    let path = PathBuf::from(models).join(name).join("model.gguf");
+    let path = models_dir().join(name).join("model.gguf");
     assert!(path.exists(), "{} is missing: run `companion models pull {name}`", path.display());
     path
 }

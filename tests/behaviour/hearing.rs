@@ -13,17 +13,12 @@ use bevy_companion::{
         vad::{Detector, Ear, EarEvent, Silero, VadConfig, WINDOW},
         whisper::{WhisperConfig, WhisperEars},
     },
-    models::convert::whisper::convert,
+    models::{convert::whisper::convert, models_dir},
     worker::{Engine, EngineError, Turn},
 };
 use serde_json::Value;
 
 const RATE: u32 = 16_000;
-
-fn models() -> PathBuf {
-    let folder = std::env::var_os("COMPANION_MODELS").expect("set COMPANION_MODELS to the folder of the models");
-    PathBuf::from(folder)
-}
 
 fn records() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/hearing")
@@ -42,7 +37,7 @@ fn clip(name: &str) -> Vec<f32> {
 
 fn ears(model: &str, languages: &[&str]) -> WhisperEars {
     let languages = languages.iter().map(|language| (*language).into()).collect();
-    WhisperEars::load(&WhisperConfig { model: models().join(model), languages, ..Default::default() }).unwrap()
+    WhisperEars::load(&WhisperConfig { model: models_dir().join(model), languages, ..Default::default() }).unwrap()
 }
 
 /// Whisper base for Chinese, English and Japanese, loaded once.
@@ -104,7 +99,7 @@ fn whisper_tiny_en_hears_what_faster_whisper_heard() {
 
 #[test]
 fn an_english_model_refuses_chinese() {
-    let config = WhisperConfig { model: models().join("whisper-tiny-en"), ..Default::default() };
+    let config = WhisperConfig { model: models_dir().join("whisper-tiny-en"), ..Default::default() };
     let refused = WhisperEars::load(&config).err().map(|error| error.to_string()).unwrap();
     assert!(refused.contains("English only"), "{refused}");
 }
@@ -239,7 +234,7 @@ fn a_damaged_model_is_told() {
         assert!(matches!(error, HearingError::Model { .. }) && text.contains(file) && text.contains("pull"), "{text}");
     };
     told(load(), "config.json");
-    let whole = models().join("whisper-tiny-en");
+    let whole = models_dir().join("whisper-tiny-en");
     for file in ["config.json", "tokenizer.json"] {
         std::fs::copy(whole.join(file), folder.path().join(file)).unwrap();
     }
@@ -256,7 +251,7 @@ fn a_damaged_model_is_told() {
 #[test]
 fn the_package_file_converts_into_the_model() {
     let folder = tempfile::tempdir().unwrap();
-    let whole = models().join("whisper-tiny-en");
+    let whole = models_dir().join("whisper-tiny-en");
     convert(&whole.join("raw"), folder.path(), &mut |_| ()).unwrap();
     let config = WhisperConfig { model: folder.path().into(), languages: vec!["en".into()], ..Default::default() };
     let heard = hear(&WhisperEars::load(&config).unwrap(), &clip("talk_en"));
@@ -265,8 +260,8 @@ fn the_package_file_converts_into_the_model() {
 
 fn vad() -> VadConfig {
     VadConfig {
-        model: models().join("silero-vad/silero_vad.onnx"),
-        library: models().join("onnxruntime/libonnxruntime.so"),
+        model: models_dir().join("silero-vad/silero_vad.onnx"),
+        library: models_dir().join("onnxruntime/libonnxruntime.so"),
         ..Default::default()
     }
 }

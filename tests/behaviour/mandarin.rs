@@ -2,17 +2,13 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::LazyLock};
 
-use bevy_companion::voice::text::zh::Mandarin;
+use bevy_companion::{models::models_dir, voice::text::zh::Mandarin};
 use serde::Deserialize;
 
 static MANDARIN: LazyLock<Mandarin> = LazyLock::new(load);
 
-fn models() -> PathBuf {
-    std::env::var_os("COMPANION_MODELS").expect("set COMPANION_MODELS to the folder of the models").into()
-}
-
 fn load() -> Mandarin {
-    Mandarin::load(&models().join("pinyin")).unwrap()
+    Mandarin::load(&models_dir().join("pinyin")).unwrap()
 }
 
 /// A sentence as the packages `pypinyin` and `misaki` read it: word by word, without tone sandhi.
@@ -125,7 +121,7 @@ fn nothing_outside_the_vocabulary_is_emitted() {
     struct Vocabulary {
         vocab: std::collections::HashMap<char, u32>,
     }
-    let json = std::fs::read(models().join("kokoro-82m/vocab.json")).unwrap();
+    let json = std::fs::read(models_dir().join("kokoro-82m/vocab.json")).unwrap();
     let known: HashSet<char> = serde_json::from_slice::<Vocabulary>(&json).unwrap().vocab.into_keys().collect();
     let check = |text: &str| {
         let phonemes = MANDARIN.phonemes(text);

@@ -17,6 +17,7 @@ use bevy_companion::{
         scripted::NGrams,
         store::{Search, Store},
     },
+    models::models_dir,
     worker::{Engine, Turn},
 };
 
@@ -24,8 +25,7 @@ const NOW: i64 = 1_800_000_000;
 const ANYTHING: Ranking = Ranking { min_score: -1.0, recency: 0.0, half_life_days: 1.0 };
 
 fn model() -> PathBuf {
-    let models = std::env::var_os("COMPANION_MODELS").expect("COMPANION_MODELS names the folder of the models");
-    let path = PathBuf::from(models).join("e5-small");
+    let path = models_dir().join("e5-small");
     assert!(path.join("config.json").exists(), "{} is missing: run `companion models pull e5-small`", path.display());
     path
 }

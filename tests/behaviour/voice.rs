@@ -2,16 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use bevy_companion::{
     emotion::{Cue, Emotion},
-    hearing::{
-        HearingError,
-        whisper::{WhisperConfig, WhisperEars},
-    },
+    models::models_dir,
     onnx,
     voice::{
         Say, SpeechChunk,
@@ -20,7 +17,6 @@ use bevy_companion::{
     },
     worker::{Engine, EngineError, Turn},
 };
-use ferrous_opencc::{OpenCC, config::BuiltinConfig};
 use ort::value::TensorRef;
 use serde::Deserialize;
 
@@ -28,20 +24,16 @@ const RATE: usize = 24_000;
 /// 10 ms.
 const FRAME: usize = RATE / 100;
 
-fn models() -> PathBuf {
-    std::env::var_os("COMPANION_MODELS").expect("set COMPANION_MODELS to the folder of the models").into()
-}
-
-fn record(name: &str) -> String {
+pub fn record(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/voice").join(name)).unwrap()
 }
 
 fn config() -> KokoroConfig {
     KokoroConfig {
-        model: models().join("kokoro-82m"),
-        runtime: models().join("onnxruntime/libonnxruntime.so"),
-        mandarin: models().join("pinyin"),
-        english: models().join("misaki-en"),
+        model: models_dir().join("kokoro-82m"),
+        runtime: models_dir().join("onnxruntime/libonnxruntime.so"),
+        mandarin: models_dir().join("pinyin"),
+        english: models_dir().join("misaki-en"),
         ..KokoroConfig::default()
     }
 }
@@ -53,7 +45,7 @@ fn kokoro() -> MutexGuard<'static, KokoroVoice> {
     kokoro.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn say(text: &str, voice: &str, cue: Cue) -> Vec<SpeechChunk> {
+pub fn say(text: &str, voice: &str, cue: Cue) -> Vec<SpeechChunk> {
     let (turn, spoken) = Turn::detached();
     let say = Say { sentence: 1, text: text.into(), voice: voice.into(), cue };
     kokoro().serve(say, &turn).unwrap();
@@ -61,7 +53,7 @@ fn say(text: &str, voice: &str, cue: Cue) -> Vec<SpeechChunk> {
     spoken.wait().collect()
 }
 
-fn samples(chunks: &[SpeechChunk]) -> Vec<f32> {
+pub fn samples(chunks: &[SpeechChunk]) -> Vec<f32> {
     chunks.iter().flat_map(|chunk| chunk.pcm.samples.iter().copied()).collect()
 }
 
@@ -190,7 +182,7 @@ fn what_cannot_be_loaded_says_why_and_what_to_do() {
     assert!(matches!(fails(KokoroConfig { model: "/nowhere".into(), ..config() }), KokoroError::Voice { .. }));
     // The graph as packaged lacks the inputs that emotions need.
     let folder = tempfile::tempdir().unwrap();
-    let kokoro = models().join("kokoro-82m");
+    let kokoro = models_dir().join("kokoro-82m");
     for (from, to) in [("voices", "voices"), ("vocab.json", "vocab.json"), ("raw/model.int8.onnx", "model.onnx")] {
         std::os::unix::fs::symlink(kokoro.join(from), folder.path().join(to)).unwrap();
     }
@@ -201,7 +193,7 @@ fn what_cannot_be_loaded_says_why_and_what_to_do() {
 
 #[test]
 fn the_converted_graph_says_what_the_packaged_one_says() {
-    let kokoro = models().join("kokoro-82m");
+    let kokoro = models_dir().join("kokoro-82m");
     #[derive(Deserialize)]
     struct Vocabulary {
         vocab: BTreeMap<char, i64>,
@@ -215,7 +207,7 @@ fn the_converted_graph_says_what_the_packaged_one_says() {
         voice[row..row + 1024].as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
     let padded: Vec<i64> = [0].into_iter().chain(tokens).chain([0]).collect();
     let envelopes = ["raw/model.int8.onnx", "model.onnx"].map(|file| {
-        let runtime = models().join("onnxruntime/libonnxruntime.so");
+        let runtime = models_dir().join("onnxruntime/libonnxruntime.so");
         let mut session = onnx::session(&runtime, &kokoro.join(file), 2).unwrap();
         let one = [1.0_f32];
         let mut inputs = ort::inputs![
@@ -266,7 +258,7 @@ fn english_phonemes_agree_with_misaki() {
         text: String,
         phonemes: String,
     }
-    let english = English::load(&models().join("misaki-en")).unwrap();
+    let english = English::load(&models_dir().join("misaki-en")).unwrap();
     let record: Record = serde_json::from_str(&record("en.json")).unwrap();
     let (mut same, mut words) = (0, 0);
     for sentence in &record.sentences {
@@ -284,77 +276,4 @@ fn english_phonemes_agree_with_misaki() {
     }
     println!("{same} of {words} words");
     assert!(same as f64 > 0.985 * words as f64, "{same} of {words} words");
-}
-
-/// Sixteen thousand samples a second, as the recogniser takes them: every third of two samples' line.
-fn narrowed(samples: &[f32]) -> Vec<f32> {
-    // A short average keeps what lies above 8 kHz from folding down.
-    let smooth: Vec<f32> =
-        samples.windows(3).map(|window| 0.25 * window[0] + 0.5 * window[1] + 0.25 * window[2]).collect();
-    let at = |position: f32| {
-        let (whole, share) = (position as usize, position.fract());
-        let next = smooth.get(whole + 1).copied().unwrap_or_default();
-        smooth[whole] + share * (next - smooth[whole])
-    };
-    // Half a second of room before and after, as a microphone hears it.
-    let room = [0.0; 8_000];
-    let narrow = (0..smooth.len() * 2 / 3).map(|index| at(index as f32 * 1.5));
-    room.into_iter().chain(narrow).chain(room).collect()
-}
-
-/// What is compared: words without marks, Chinese characters one by one in simplified script.
-fn words(text: &str) -> Vec<String> {
-    let text = OpenCC::from_config(BuiltinConfig::T2s).unwrap().convert(text).to_lowercase();
-    let mut spaced = String::new();
-    for character in text.chars() {
-        match character {
-            '\u{4e00}'..='\u{9fff}' => spaced.extend([' ', character, ' ']),
-            '\'' => {}
-            _ if character.is_alphanumeric() => spaced.push(character),
-            _ => spaced.push(' '),
-        }
-    }
-    spaced.split_whitespace().map(String::from).collect()
-}
-
-/// How many words would have to be changed, added or dropped.
-fn errors(heard: &[String], said: &[String]) -> usize {
-    let mut row: Vec<usize> = (0..=said.len()).collect();
-    for (i, a) in heard.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in said.iter().enumerate() {
-            let cost = (diagonal + usize::from(a != b)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], cost);
-        }
-    }
-    row[said.len()]
-}
-
-#[test]
-fn what_is_said_is_understood() {
-    #[derive(Deserialize)]
-    struct List {
-        voice: String,
-        sentences: Vec<String>,
-    }
-    let lists: BTreeMap<String, List> = toml::from_str(&record("sentences.toml")).unwrap();
-    for (language, list) in &lists {
-        let languages = vec![language.clone()];
-        let config = WhisperConfig { model: models().join("whisper-base"), languages, ..WhisperConfig::default() };
-        let ears = WhisperEars::load(&config).unwrap();
-        let (mut wrong, mut total) = (0, 0);
-        for said in &list.sentences {
-            let spoken = narrowed(&samples(&say(said, &list.voice, Cue::default())));
-            let heard = ears.transcribe(&spoken, &mut || Ok::<(), HearingError>(())).unwrap().text;
-            let (heard_words, said_words) = (words(&heard), words(said));
-            let errors = errors(&heard_words, &said_words);
-            if errors > 0 {
-                println!("{errors} of {}: {said} | {heard}", said_words.len());
-            }
-            wrong += errors;
-            total += said_words.len();
-        }
-        println!("{language}: {wrong} of {total} wrong");
-        assert!(wrong * 10 < total, "{language}: {wrong} of {total} wrong");
-    }
 }

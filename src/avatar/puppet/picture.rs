@@ -1,6 +1,6 @@
 //! Pictures of poses without a window.
 
-use image::{RgbaImage, imageops};
+use image::{Rgba, RgbaImage, imageops};
 
 use super::{Art, AvatarError, raster};
 use crate::avatar::param::RigPose;
@@ -22,11 +22,15 @@ pub fn render_frames(poses: &[RigPose], size: (u32, u32)) -> Result<Vec<RgbaImag
     Ok(poses.iter().map(|pose| raster::render(&art, pose, size)).collect())
 }
 
-/// Lays pictures of one size out in rows of `columns`.
+/// What pictures lie on in a [`contact_sheet`]: the window's ground, since a transparent one looks black in many viewers.
+const GROUND: Rgba<u8> = Rgba([238, 241, 248, 255]);
+
+/// Lays pictures of one size out in rows of `columns`, on a light ground.
 pub fn contact_sheet(frames: &[RgbaImage], columns: usize) -> RgbaImage {
     let columns = columns.clamp(1, frames.len().max(1));
     let (width, height) = frames.first().map_or((1, 1), RgbaImage::dimensions);
-    let mut sheet = RgbaImage::new(width * columns as u32, height * frames.len().div_ceil(columns).max(1) as u32);
+    let rows = frames.len().div_ceil(columns).max(1) as u32;
+    let mut sheet = RgbaImage::from_pixel(width * columns as u32, height * rows, GROUND);
     for (index, frame) in frames.iter().enumerate() {
         let corner = [index % columns, index / columns].map(|n| n as i64);
         imageops::overlay(&mut sheet, frame, corner[0] * i64::from(width), corner[1] * i64::from(height));

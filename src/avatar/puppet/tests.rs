@@ -180,6 +180,6 @@ fn a_sheet_holds_all_its_pictures() {
     let picture = |shade| image::RgbaImage::from_pixel(4, 3, image::Rgba([shade, 0, 0, 255]));
     let sheet = contact_sheet(&[picture(1), picture(2), picture(3)], 2);
     assert_eq!(sheet.dimensions(), (8, 6));
-    assert_eq!([sheet[(0, 0)][0], sheet[(7, 2)][0], sheet[(0, 5)][0], sheet[(7, 5)][3]], [1, 2, 3, 0]);
+    assert_eq!([sheet[(0, 0)][0], sheet[(7, 2)][0], sheet[(0, 5)][0], sheet[(7, 5)][3]], [1, 2, 3, 255]);
     assert_eq!(contact_sheet(&[], 3).dimensions(), (1, 1));
 }

@@ -13,7 +13,7 @@ use bevy_companion::{
     worker::{Detached, Engine, Stage, Turn},
 };
 
-use super::{Report, median};
+use super::{super::demo, Report, median};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -44,7 +44,7 @@ pub fn hearing(config: &Config, rounds: usize, report: &Report) -> Result<()> {
     let began = Instant::now();
     let mut ears = WhisperEars::load(whisper)?;
     report.figures("hearing: load", &[("load", began.elapsed().as_secs_f64(), "s")]);
-    let question = audio::resample(&audio::read_wav(std::path::Path::new(super::QUESTION))?, 16_000);
+    let question = audio::resample(&demo::question()?, 16_000);
     for seconds in [3_usize, 10] {
         // The same speech over and over: as many words a second as a person says.
         let samples: Vec<f32> = question.samples.iter().copied().cycle().take(seconds * 16_000).collect();

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use bevy_companion::{
-    CompanionPlugins, app::session::Session, audio, config::Config, dialogue::event::Fact, memory::MemoryConfig,
+    CompanionPlugins, app::session::Session, config::Config, dialogue::event::Fact, memory::MemoryConfig,
 };
 
-use super::{Report, median, quantile};
+use super::{super::demo, Report, median, quantile};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -24,7 +24,7 @@ fn session(config: &Config) -> Result<(Session, tempfile::TempDir)> {
 
 /// Spoken turns, in real time.
 pub fn turn(config: &Config, rounds: usize, report: &Report) -> Result<()> {
-    let question = audio::read_wav(std::path::Path::new(super::QUESTION))?;
+    let question = demo::question()?;
     let began = Instant::now();
     let (mut session, _memories) = session(config)?;
     session.update()?;

@@ -71,7 +71,8 @@ impl<'a, 'e> Installer<'a, 'e> {
                 self.reuse_file(&file.path, expected, staged)?;
             }
         }
-        let current = record.as_ref().is_some_and(|record| record.manifest == self.model.digest());
+        let current = record.as_ref().is_some_and(|record| record.manifest == self.model.digest())
+            && self.folder.has_raw_if_kept(self.model);
         let mut converted = self.model.convert.is_none() || current;
         if current {
             for product in self.model.products() {
@@ -283,8 +284,16 @@ impl<'a, 'e> Installer<'a, 'e> {
             }
             source => PullError::Convert { model: self.model.name.clone(), source },
         })?;
-        // The conversions' tests convert once more: `make test` keeps what they start from.
-        if std::env::var_os("COMPANION_KEEP_RAW").is_none() {
+        // Some writers let only their user read what they write; models may be shared.
+        if let Some(fetched) = self.model.files.iter().find(|file| file.is_raw()) {
+            let fetched = staged.join(&fetched.path);
+            let permissions = fs::metadata(&fetched).map_err(PullError::io(&fetched))?.permissions();
+            for product in conversion.products() {
+                let path = staged.join(product);
+                fs::set_permissions(&path, permissions.clone()).map_err(PullError::io(&path))?;
+            }
+        }
+        if !self.folder.keeps_raw {
             remove(&raw)?;
         }
         self.sums.retain(|path, _| !Path::new(path).starts_with(RAW));

@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     fn models() -> std::path::PathBuf {
-        std::env::var_os("COMPANION_MODELS").expect("set COMPANION_MODELS to the folder of the models").into()
+        crate::models::models_dir()
     }
 
     #[test]
