@@ -11,8 +11,10 @@ const CUT: Range<usize> = 14 * RATE as usize..28 * RATE as usize;
 /// The stretch whose loudness decides: shorter would cut inside a plosive.
 const STRETCH: usize = RATE as usize / 5;
 const STEP: usize = RATE as usize / 50;
+/// How much louder than the quietest stretch one may be to belong to a pause.
+const ABOUT: f32 = 2.0;
 
-/// The windows of 16 kHz samples, in order, without gaps: one up to 30 s; longer speech is cut at the quietest 0.2 s
+/// The windows of 16 kHz samples, in order, without gaps: one up to 30 s; longer speech is cut in its longest pause
 /// between 14 s and 28 s after the cut before.
 pub fn windows(samples: &[f32]) -> Vec<Range<usize>> {
     let (mut begin, mut windows) = (0, Vec::new());
@@ -25,13 +27,17 @@ pub fn windows(samples: &[f32]) -> Vec<Range<usize>> {
     windows
 }
 
-/// The middle of the quietest stretch within [`CUT`]; the latest among equals, so that windows are long.
+/// The middle of the longest pause within [`CUT`], the later of two: a pause is where the stretches are about as quiet as
+/// the quietest of all.
 fn quietest(samples: &[f32]) -> usize {
     let energy = |at: usize| samples[at..at + STRETCH].iter().map(|sample| sample * sample).sum::<f32>();
-    let candidates = (CUT.start..CUT.end - STRETCH).step_by(STEP).map(|at| (at, energy(at)));
-    let quietest =
-        candidates.fold((CUT.end - STRETCH, f32::INFINITY), |best, next| if next.1 <= best.1 { next } else { best });
-    quietest.0 + STRETCH / 2
+    let stretches: Vec<(usize, f32)> =
+        (CUT.start..CUT.end - STRETCH).step_by(STEP).map(|at| (at, energy(at))).collect();
+    let least = stretches.iter().map(|(_, energy)| *energy).fold(f32::INFINITY, f32::min);
+    let pauses = stretches.chunk_by(|a, b| (a.1 <= least * ABOUT) == (b.1 <= least * ABOUT));
+    let pauses = pauses.filter(|pause| pause[0].1 <= least * ABOUT);
+    let longest = pauses.max_by_key(|pause| pause.len());
+    longest.map_or(CUT.end, |pause| (pause[0].0 + pause[pause.len() - 1].0 + STRETCH) / 2)
 }
 
 #[cfg(test)]
@@ -53,6 +59,14 @@ mod tests {
         let windows = windows(&speech);
         assert_eq!(windows.len(), 2);
         assert!((20 * SECOND..21 * SECOND).contains(&windows[0].end), "cut at {} s", windows[0].end as f32 / 16e3);
+    }
+
+    #[test]
+    fn a_long_pause_is_preferred_to_a_later_short_one() {
+        let mut speech = vec![0.5; 45 * SECOND];
+        speech[16 * SECOND..20 * SECOND].fill(0.001);
+        speech[24 * SECOND..25 * SECOND].fill(0.0009);
+        assert_eq!(windows(&speech)[0].end / SECOND, 18, "its middle");
     }
 
     #[test]

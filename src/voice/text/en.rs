@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     fn models() -> std::path::PathBuf {
-        crate::models::models_dir()
+        std::env::var_os("COMPANION_MODELS").unwrap_or_else(|| "models".into()).into()
     }
 
     #[test]
