@@ -4,14 +4,22 @@
 //! cargo run --example npc
 //! ```
 
-use bevy::prelude::*;
+use std::time::Duration;
+
+use bevy::{
+    prelude::*,
+    winit::{UpdateMode, WinitSettings},
+};
 use bevy_companion::{
+    app::window::FontPlugin,
     avatar::puppet::{Puppet, PuppetPlugin},
     prelude::*,
 };
 
 /// How many turns they talk before they fall silent.
 const TURNS: u32 = 8;
+/// From one picture to the next.
+const FRAME: Duration = Duration::from_millis(33);
 
 fn main() -> AppExit {
     App::new()
@@ -20,11 +28,16 @@ fn main() -> AppExit {
             ..default()
         }))
         // The two share one brain and one voice engine; nobody listens to the microphone.
-        .add_plugins((CompanionPlugins::default().without_hearing(), PuppetPlugin::default()))
+        .add_plugins((CompanionPlugins::default().without_hearing(), PuppetPlugin::default(), FontPlugin))
+        // Without a graphics card every frame takes time from the brain and the voice.
+        .insert_resource(WinitSettings {
+            focused_mode: UpdateMode::reactive_low_power(FRAME),
+            unfocused_mode: UpdateMode::reactive_low_power(FRAME),
+        })
         .insert_resource(ClearColor(Color::srgb(0.87, 0.91, 0.94)))
         .add_systems(Startup, set_scene)
+        .add_systems(Update, show)
         .add_observer(pass_on)
-        .add_observer(show)
         .run()
 }
 
@@ -78,10 +91,12 @@ fn pass_on(turn: On<TurnFinished>, friends: Query<&TalksWith>, mut turns: ResMut
     }
 }
 
-fn show(turn: On<TurnFinished>, mut captions: Query<(&Caption, &mut Text)>) {
-    for (caption, mut text) in &mut captions {
-        if caption.0 == turn.companion {
-            text.0.clone_from(&turn.reply);
+/// Subtitles: each sentence when it begins to be heard.
+fn show(mut events: MessageReader<DialogueEvent>, mut captions: Query<(&Caption, &mut Text)>) {
+    for event in events.read() {
+        let Fact::SentenceStarted { text: sentence, .. } = &event.fact else { continue };
+        for (_, mut text) in captions.iter_mut().filter(|(caption, _)| caption.0 == event.companion) {
+            text.0.clone_from(sentence);
         }
     }
 }

@@ -43,8 +43,11 @@ fn asset_plugin() -> AssetPlugin {
 /// `quiet` leaves only errors in the log, so that what a command prints stands alone.
 pub fn headless(plugins: CompanionPlugins, quiet: bool) -> App {
     let mut app = App::new();
-    app.add_plugins((MinimalPlugins, log_plugin(quiet), TerminalCtrlCHandlerPlugin, asset_plugin()))
-        .add_plugins(plugins);
+    // There is one log for the whole process, and a process may run several apps.
+    if !tracing::dispatcher::has_been_set() {
+        app.add_plugins(log_plugin(quiet));
+    }
+    app.add_plugins((MinimalPlugins, TerminalCtrlCHandlerPlugin, asset_plugin())).add_plugins(plugins);
     // An error in a system must not end a conversation.
     app.set_error_handler(bevy::ecs::error::error);
     app

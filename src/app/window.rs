@@ -8,6 +8,7 @@ mod theme;
 
 use bevy::prelude::*;
 
+pub use self::theme::FontPlugin;
 use crate::dialogue::Companion;
 
 /// Adds the window's interface for the app's first [`Companion`].
@@ -16,7 +17,7 @@ pub struct WindowUiPlugin;
 impl Plugin for WindowUiPlugin {
     fn build(&self, app: &mut App) {
         app.add_plugins((
-            theme::ThemePlugin,
+            FontPlugin,
             status::StatusPlugin,
             subtitles::SubtitlesPlugin,
             text_box::TextBoxPlugin,

@@ -89,14 +89,20 @@ pub fn print(context: &Context, event: &DialogueEvent) {
         Fact::Failed { stage, reason } => eprintln!("{stage}: {reason}"),
         Fact::TurnFinished { latency, usage, .. } => {
             let ms = |seconds: f64| (seconds * 1000.0).round();
-            let mut line = format!(
-                "hearing {} ms, recall {} ms, first token {} ms, first clause {} ms, voice {} ms",
-                ms(latency.hearing),
-                ms(latency.recall),
-                ms(latency.first_token),
-                ms(latency.first_clause),
-                ms(latency.voice),
-            );
+            let parts = [
+                ("hearing", latency.hearing),
+                ("recall", latency.recall),
+                ("first token", latency.first_token),
+                ("first clause", latency.first_clause),
+                ("voice", latency.voice),
+            ];
+            // What a turn did without, such as hearing when the question was typed, is no part of it.
+            let parts: Vec<_> = parts.into_iter().filter(|(_, seconds)| *seconds > 0.0).collect();
+            if parts.is_empty() {
+                return;
+            }
+            let parts: Vec<_> = parts.iter().map(|(name, seconds)| format!("{name} {} ms", ms(*seconds))).collect();
+            let mut line = parts.join(", ");
             if latency.to_first_audio > 0.0 {
                 line.push_str(&format!("; first audio after {} ms", ms(latency.to_first_audio)));
             }

@@ -30,9 +30,12 @@ pub fn panel(node: Node) -> impl Bundle {
     )
 }
 
-pub struct ThemePlugin;
+/// Makes Bevy's default font one that shows Chinese and Japanese, once it has been read: the `noto-sans-sc` model.
+///
+/// Where that is not installed the default stays as it is, and the log says so.
+pub struct FontPlugin;
 
-impl Plugin for ThemePlugin {
+impl Plugin for FontPlugin {
     fn build(&self, app: &mut App) {
         app.add_systems(Startup, read_font).add_systems(Update, take_font.run_if(resource_exists::<FontBeingRead>));
     }
