@@ -4,9 +4,10 @@ pub mod session;
 #[cfg(feature = "window")]
 pub mod window;
 
+use std::path::Path;
+
 use bevy::{
     app::TerminalCtrlCHandlerPlugin,
-    asset::UnapprovedPathMode,
     log::{Level, LogPlugin},
     prelude::*,
 };
@@ -28,12 +29,13 @@ fn log_plugin(quiet: bool) -> LogPlugin {
     LogPlugin { level: Level::INFO, filter: std::env::var("RUST_LOG").unwrap_or_else(|_| filter.into()), ..default() }
 }
 
-/// Personas may stand anywhere, so their paths need not lie under the assets folder.
-fn asset_plugin() -> AssetPlugin {
+/// The assets are what lies beside the persona's file: it is the only one, and all that is watched is its folder.
+fn asset_plugin(config: &Config) -> AssetPlugin {
+    let file = config.persona_file().and_then(|file| std::path::absolute(file).ok());
+    let folder = file.as_deref().and_then(Path::parent).filter(|folder| folder.is_dir());
     AssetPlugin {
-        file_path: std::env::current_dir().unwrap_or_default().display().to_string(),
-        watch_for_changes_override: Some(true),
-        unapproved_path_mode: UnapprovedPathMode::Allow,
+        file_path: folder.map_or_else(|| ".".into(), |folder| folder.display().to_string()),
+        watch_for_changes_override: Some(folder.is_some()),
         ..default()
     }
 }
@@ -47,7 +49,8 @@ pub fn headless(plugins: CompanionPlugins, quiet: bool) -> App {
     if !tracing::dispatcher::has_been_set() {
         app.add_plugins(log_plugin(quiet));
     }
-    app.add_plugins((MinimalPlugins, TerminalCtrlCHandlerPlugin, asset_plugin())).add_plugins(plugins);
+    let assets = asset_plugin(&plugins.config);
+    app.add_plugins((MinimalPlugins, TerminalCtrlCHandlerPlugin, assets)).add_plugins(plugins);
     // An error in a system must not end a conversation.
     app.set_error_handler(bevy::ecs::error::error);
     app
@@ -60,7 +63,8 @@ pub fn headless(plugins: CompanionPlugins, quiet: bool) -> App {
 pub fn spawn_companion(app: &mut App, config: &Config) -> Result<Entity, ConfigError> {
     let persona = config.persona()?;
     let companion = app.world_mut().spawn((Companion, Name::new(persona.name.clone()), persona)).id();
-    if let (Some(file), Some(assets)) = (config.persona_file(), app.world().get_resource::<AssetServer>()) {
+    let file = config.persona_file().and_then(|file| Some(file.file_name()?.to_str()?.to_owned()));
+    if let (Some(file), Some(assets)) = (file, app.world().get_resource::<AssetServer>()) {
         let handle: Handle<Persona> = assets.load(file);
         app.world_mut().entity_mut(companion).insert(PersonaFile(handle));
     }
@@ -100,7 +104,7 @@ pub fn windowed(config: &Config) -> Result<App, ConfigError> {
     let plugins = DefaultPlugins
         .set(WindowPlugin { primary_window: Some(window), ..default() })
         .set(log_plugin(false))
-        .set(asset_plugin());
+        .set(asset_plugin(config));
     app.add_plugins(plugins)
         .add_plugins(CompanionPlugins::from(config.clone()))
         .add_plugins((PuppetPlugin::default(), window::WindowUiPlugin));
@@ -125,3 +129,44 @@ pub fn windowed(config: &Config) -> Result<App, ConfigError> {
 
 #[cfg(feature = "window")]
 use crate::config::WindowConfig;
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use super::*;
+    use crate::{
+        brain::{BrainConfig, scripted::ScriptedConfig as ScriptedBrain},
+        memory::{MemoryConfig, scripted::ScriptedConfig as ScriptedMemory},
+    };
+
+    #[test]
+    fn an_edited_persona_takes_effect_wherever_its_file_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ada.toml");
+        let write = |name: &str| fs::write(&file, format!("name = {name}\npersonality = \"kind\"\n")).unwrap();
+        write("\"Ada\"");
+        let config = Config {
+            persona: file.display().to_string(),
+            brain: BrainConfig::Scripted(ScriptedBrain::default()),
+            memory: MemoryConfig::Scripted(ScriptedMemory::default()),
+            ..Config::default()
+        };
+        let plugins = CompanionPlugins::from(config.clone()).without_hearing().without_voice();
+        let mut app = headless(plugins, true);
+        let companion = spawn_companion(&mut app, &config).unwrap();
+        let mut until = |wanted: &str| {
+            (0..1000).any(|_| {
+                app.update();
+                std::thread::sleep(Duration::from_millis(10));
+                app.world().get::<Persona>(companion).is_some_and(|persona| persona.name == wanted)
+            })
+        };
+        assert!(until("Ada"));
+        // The watcher must have begun before the file changes, and tells nobody when it has.
+        std::thread::sleep(Duration::from_millis(500));
+        write("[broken");
+        write("\"Grace\"");
+        assert!(until("Grace"));
+    }
+}
