@@ -30,6 +30,7 @@ pub mod config;
 pub mod dialogue;
 pub mod emotion;
 pub mod hearing;
+pub mod kernels;
 pub mod memory;
 pub mod models;
 pub mod onnx;

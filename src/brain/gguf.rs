@@ -1,10 +1,11 @@
-//! Language models in GGUF files, run by candle with a forward pass of our own.
+//! Language models in GGUF files: on the processor by our own kernels, on a GPU by candle.
 
 mod blocks;
-mod cache;
+mod cpu;
+mod device;
 mod file;
 mod model;
-mod pack;
+mod sequence;
 mod shape;
 mod tokenizer;
 
@@ -19,9 +20,9 @@ use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-pub use cache::Sequence;
 use file::GgufFile;
 use model::Model;
+pub use sequence::Sequence;
 use shape::ModelShape;
 use tokenizer::Tokenizer;
 
@@ -41,7 +42,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GgufConfig {
-    /// The model file. Beside it a `.packed-v1.gguf` may be written, so that later starts are quicker.
+    /// The model file.
     pub model: PathBuf,
     /// The longest prompt and reply together, in tokens; no more than the model was trained for.
     pub context: usize,
@@ -143,7 +144,13 @@ impl GgufBrain {
             warn!("{} was trained for {context} tokens, not {}", config.model.display(), config.context);
         }
         // Both take about as long, and neither needs the other.
-        let (tokenizer, model) = rayon::join(|| Tokenizer::read(&file), || Model::load(&file, shape, context, &device));
+        let threads = config.threads.unwrap_or_else(default_threads);
+        let (tokenizer, model) = std::thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| Tokenizer::read(&file));
+            let model = Model::load(&file, shape, context, &device, threads);
+            (tokenizer.join(), model)
+        });
+        let tokenizer = tokenizer.map_err(|_| file.malformed("its tokenizer cannot be read"))?;
         let (tokenizer, model) = (tokenizer?, model?);
         if tokenizer.vocabulary().len() < model.vocabulary() {
             let (tokens, logits) = (tokenizer.vocabulary().len(), model.vocabulary());
@@ -197,7 +204,7 @@ impl GgufBrain {
     /// # Errors
     /// [`BrainError::Inference`] when there is no memory for it.
     pub fn sequence(&self) -> Result<Sequence, BrainError> {
-        Ok(Sequence::new(self.model.shape(), self.model.device())?)
+        Ok(self.model.sequence()?)
     }
 
     /// Appends tokens to a sequence and returns the logits of the token after them: prefill with many, decode with one.
@@ -206,7 +213,7 @@ impl GgufBrain {
     /// [`BrainError::TooLong`] when the sequence would exceed the context, [`BrainError::Inference`] when candle fails.
     pub fn advance(&self, sequence: &mut Sequence, tokens: &[u32]) -> Result<Vec<f32>, BrainError> {
         self.check_length(sequence.tokens().len() + tokens.len())?;
-        Ok(self.model.advance(sequence, tokens, &|| Ok(()))?)
+        Ok(self.model.advance(sequence, tokens, None, &|| Ok(()))?)
     }
 
     fn check_length(&self, tokens: usize) -> Result<(), BrainError> {
@@ -271,31 +278,41 @@ impl GgufBrain {
 
         let cached = sequence.shared_with(&ids);
         sequence.truncate(cached);
-        let advance = |sequence: &mut Sequence, tokens: &[u32]| {
+        let advance = |sequence: &mut Sequence, tokens: &[u32], rows: Option<&[u32]>| {
             let check = || if turn.is_stale() { Err(candle_core::Error::msg("superseded")) } else { Ok(()) };
-            let logits = self.model.advance(sequence, tokens, &check);
+            let logits = self.model.advance(sequence, tokens, rows, &check);
             logits.map_err(|error| turn.check().err().unwrap_or_else(|| EngineError::failed(BrainError::from(error))))
         };
-        let mut logits = advance(sequence, &ids[cached..])?;
         let mut usage = Usage { prompt_tokens: ids.len(), cached_tokens: cached, ..Usage::default() };
         if prompt.sampling.max_tokens == 0 {
+            advance(sequence, &ids[cached..], Some(&[]))?;
             return Ok(usage);
         }
         let mut sampler = Sampler::new(&prompt.sampling);
         let mut state = grammar.start();
+        // What the model has not been shown yet. Where the grammar leaves no choice it need not be asked, and reads several
+        // tokens at once later.
+        let mut unread = ids[cached..].to_vec();
         // Control tokens stand for no words, so using them again is no repetition.
         let mut recent: Vec<u32> = ids.into_iter().filter(|&id| self.vocabulary.kind(id) == TokenKind::Text).collect();
-        let mut first_token = started;
+        let mut first_token = None;
         for left in (1..=limit).rev() {
-            grammar.mask(&state, left, &mut logits);
-            let seen = if state.in_tag() { &[] } else { recent.as_slice() };
-            let token = sampler.draw(&mut logits, seen).ok_or_else(|| EngineError::failed(BrainError::DeadEnd))?;
-            if usage.reply_tokens == 0 {
-                first_token = Instant::now();
-                usage.first_token_seconds = (first_token - started).as_secs_f64();
-            }
+            let few = grammar.few(&state, left);
+            let token = if let Some([only]) = few.as_deref() {
+                *only
+            } else {
+                let mut logits = advance(sequence, &unread, few.as_deref())?;
+                unread.clear();
+                grammar.mask(&state, left, &mut logits);
+                let seen = if state.in_tag() { &[] } else { recent.as_slice() };
+                let token = sampler.draw(&mut logits, seen);
+                let first = *first_token.get_or_insert_with(Instant::now);
+                usage.first_token_seconds = (first - started).as_secs_f64();
+                usage.decode_seconds = first.elapsed().as_secs_f64();
+                token.ok_or_else(|| EngineError::failed(BrainError::DeadEnd))?
+            };
+            unread.push(token);
             usage.reply_tokens += 1;
-            usage.decode_seconds = first_token.elapsed().as_secs_f64();
             if self.vocabulary.kind(token) == TokenKind::End {
                 break;
             }
@@ -306,9 +323,6 @@ impl GgufBrain {
             }
             if !in_tag {
                 recent.push(token);
-            }
-            if left > 1 {
-                logits = advance(sequence, &[token])?;
             }
         }
         Ok(usage)

@@ -95,20 +95,28 @@ impl Grammar {
     /// `left` is how many tokens the reply may still take, this one included: a tag is not begun when it could not be
     /// followed by something to say.
     pub fn mask(&self, state: &GrammarState, left: usize, logits: &mut [f32]) {
-        if let (Place::Clause { content }, 0) = (state.place, state.pending_len) {
+        let Some(few) = self.few(state, left) else {
+            let content = state.place == Place::Clause { content: true };
             return self.mask_clause(state, content, left, logits);
-        }
-        // Inside a tag or a character few tokens fit: find them, and mask all others.
-        let next_bytes: Vec<u8> = match state.place {
-            Place::Tag { node } => self.tags[node].children.iter().map(|(byte, _)| *byte).collect(),
-            Place::Clause { .. } => (0x80..=0xBF).collect(),
         };
-        let candidates = next_bytes.iter().flat_map(|&byte| self.lexicon.starting_with(byte));
-        let allowed = candidates.filter(|&&token| self.allows_by_walking(state, token, left));
-        let kept: Vec<(usize, f32)> =
-            allowed.filter_map(|&token| Some((token as usize, *logits.get(token as usize)?))).collect();
+        let kept = few.iter().filter_map(|&token| Some((token as usize, *logits.get(token as usize)?)));
+        let kept: Vec<(usize, f32)> = kept.collect();
         logits.fill(f32::NEG_INFINITY);
         kept.into_iter().for_each(|(token, logit)| logits[token] = logit);
+    }
+
+    /// The tokens that may come next where they are few, in ascending order: inside a tag or a character. Elsewhere none is
+    /// returned, and most tokens may.
+    pub fn few(&self, state: &GrammarState, left: usize) -> Option<Vec<u32>> {
+        let next_bytes: Vec<u8> = match state.place {
+            Place::Tag { node } => self.tags[node].children.iter().map(|(byte, _)| *byte).collect(),
+            Place::Clause { .. } if state.pending_len == 0 => return None,
+            Place::Clause { .. } => (0x80..=0xBF).collect(),
+        };
+        let candidates = next_bytes.iter().flat_map(|&byte| self.lexicon.starting_with(byte)).copied();
+        let mut allowed: Vec<u32> = candidates.filter(|&token| self.allows_by_walking(state, token, left)).collect();
+        allowed.sort_unstable();
+        Some(allowed)
     }
 
     fn mask_clause(&self, state: &GrammarState, content: bool, left: usize, logits: &mut [f32]) {

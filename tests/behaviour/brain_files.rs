@@ -1,4 +1,4 @@
-//! Model files: rewritten once for the CPU, and refused with a reason when they are no usable model.
+//! Model files are refused with a reason when they are no usable model.
 
 use bevy_companion::brain::{
     BrainError,
@@ -6,37 +6,6 @@ use bevy_companion::brain::{
 };
 
 use crate::brain::{SMOLLM, model};
-
-#[test]
-fn rewritten_weights_are_stored_once_and_done_without_where_they_cannot_be() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.gguf");
-    std::fs::copy(model(SMOLLM), &path).unwrap();
-    let packed = folder.path().join("model.packed-v1.gguf");
-    let config = GgufConfig { model: path.clone(), ..GgufConfig::default() };
-    let logits = |brain: &GgufBrain| brain.advance(&mut brain.sequence().unwrap(), &[1, 2, 3]).unwrap();
-
-    let first = logits(&GgufBrain::load(&config).unwrap());
-    let written = std::fs::metadata(&packed).unwrap();
-    assert_eq!(logits(&GgufBrain::load(&config).unwrap()), first);
-    assert_eq!(
-        std::fs::metadata(&packed).unwrap().modified().unwrap(),
-        written.modified().unwrap(),
-        "it is not written again"
-    );
-
-    // Half a file, or one of another model, is not trusted.
-    std::fs::OpenOptions::new().write(true).open(&packed).unwrap().set_len(written.len() / 2).unwrap();
-    assert_eq!(logits(&GgufBrain::load(&config).unwrap()), first);
-    assert_eq!(std::fs::metadata(&packed).unwrap().len(), written.len());
-
-    // A folder in its place stands for a disk that cannot be written.
-    std::fs::remove_file(&packed).unwrap();
-    std::fs::create_dir_all(packed.join("in the way")).unwrap();
-    assert_eq!(logits(&GgufBrain::load(&config).unwrap()), first);
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 2, "no half-written file is left behind: {left:?}");
-}
 
 /// The smallest GGUF header that names an architecture.
 fn header(architecture: &str) -> Vec<u8> {

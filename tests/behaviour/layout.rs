@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 const FLOORS: [&[&str]; 7] = [
-    &["worker", "audio", "emotion", "onnx"],
+    &["worker", "audio", "emotion", "kernels", "onnx"],
     &["hearing", "memory", "brain", "voice", "avatar", "models"],
     &["dialogue"],
     &["gateway", "script"],

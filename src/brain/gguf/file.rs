@@ -8,8 +8,6 @@ use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::Arc,
-    time::UNIX_EPOCH,
 };
 
 use candle_core::quantized::{GgmlDType, gguf_file};
@@ -20,18 +18,8 @@ use crate::brain::BrainError;
 /// A mapped GGUF file whose tensors all lie inside it.
 pub(super) struct GgufFile {
     path: PathBuf,
-    map: Arc<Mmap>,
+    map: Mmap,
     content: gguf_file::Content,
-    stamp: Stamp,
-}
-
-/// What tells one version of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// When it was last written, in nanoseconds since 1970.
-    pub modified: u64,
 }
 
 /// One tensor's place in its file.
@@ -49,18 +37,14 @@ impl GgufFile {
     pub fn open(path: &Path) -> Result<Self, BrainError> {
         let missing = |source| BrainError::Open { path: path.into(), source };
         let file = File::open(path).map_err(missing)?;
-        let metadata = file.metadata().map_err(missing)?;
-        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let modified = modified.map_or(0, |since| since.as_nanos() as u64);
         // SAFETY: the map is only read. A model file that another process truncates while it is mapped ends this one, as it
         // would with any runtime that maps weights; our own files are replaced by renaming, never written in place.
         let map = unsafe { Mmap::map(&file) }.map_err(missing)?;
-        let stamp = Stamp { bytes: map.len() as u64, modified };
         // The reader checks its counts against the file, but divides by an alignment that may be zero.
         let content = catch_unwind(AssertUnwindSafe(|| gguf_file::Content::read(&mut Cursor::new(&map[..]))));
         let reason = match content {
             Ok(Ok(content)) => {
-                let file = Self { path: path.into(), map: Arc::new(map), content, stamp };
+                let file = Self { path: path.into(), map, content };
                 file.content.tensor_infos.keys().try_for_each(|name| file.place(name).map(|_| ()))?;
                 return Ok(file);
             }
@@ -72,14 +56,6 @@ impl GgufFile {
 
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    pub fn stamp(&self) -> Stamp {
-        self.stamp
-    }
-
-    pub fn map(&self) -> &Arc<Mmap> {
-        &self.map
     }
 
     /// An error about this file.

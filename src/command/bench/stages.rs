@@ -134,14 +134,12 @@ pub fn brain(config: &Config, rounds: usize, report: &Report) -> Result<()> {
         messages.push(Message { role: Role::User, content: question.into() });
         let sampling = Sampling { seed: Some(1), max_tokens: 24, ..Sampling::default() };
         let prompt = Prompt { messages: messages.clone(), emotions: persona.emotions.clone(), sampling };
-        let (tokens, first, _) = serve(&mut brain, prompt)?;
+        let (tokens, _, _) = serve(&mut brain, prompt)?;
         let reply: String = tokens.iter().map(|token| if let Token::Text(text) = token { text } else { "" }).collect();
         messages.push(Message { role: Role::Assistant, content: reply });
-        let read = tokens.iter().find_map(|token| match token {
-            Token::End(usage) => Some(usage.prompt_tokens - usage.cached_tokens),
-            Token::Text(_) => None,
-        });
-        Ok((first, read.unwrap_or_default() as f64))
+        let usage = tokens.iter().find_map(|token| if let Token::End(usage) = token { Some(*usage) } else { None });
+        let usage = usage.ok_or("the reply did not end")?;
+        Ok((usage.first_token_seconds, (usage.prompt_tokens - usage.cached_tokens) as f64))
     };
     let (cold, cold_read) = ask("你好，你叫什么名字？")?;
     let (mut cached, mut cached_read) = (Vec::new(), Vec::new());
