@@ -50,8 +50,7 @@ pub struct GgufConfig {
     pub conversations: usize,
     /// Where to compute.
     pub device: ComputeDevice,
-    /// How many threads to compute with; [`default_threads`] is a good choice. candle has one pool a process, made on first
-    /// use: a host must call [`limit_threads`] as its first act for this to take effect.
+    /// How many threads to compute with on the processor; one a core by default, at most eight.
     pub threads: Option<usize>,
 }
 
@@ -94,11 +93,17 @@ impl ComputeDevice {
     }
 }
 
-/// Half of the machine's cores, at least one.
+/// The threads that a language model computes with unless it is told otherwise: one a core, at most eight. More gain
+/// nothing, for a token is bound by memory.
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8))
+}
+
+/// The threads that candle, which hears and embeds, should have: half of the machine's cores, at least one.
 ///
-/// candle's threads wait for each other some two hundred times a token. Where they have to share cores with anything else,
-/// more of them are slower, by a factor of ten at worst; and decoding is bound by memory, which few threads saturate.
-pub fn default_threads() -> usize {
+/// They wait for each other in a barrier at every product. Where they have to share cores with anything else, more of them
+/// are slower, by a factor of ten at worst.
+pub fn candle_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
@@ -135,7 +140,6 @@ impl GgufBrain {
     /// [`BrainError`] when the file is missing, truncated or of an architecture that is not supported.
     pub fn load(config: &GgufConfig) -> Result<Self, BrainError> {
         let started = Instant::now();
-        warn_of_threads(config.threads);
         let file = GgufFile::open(&config.model)?;
         let shape = ModelShape::read(&file)?;
         let device = config.device.open();
@@ -295,7 +299,7 @@ impl GgufBrain {
         let mut unread = ids[cached..].to_vec();
         // Control tokens stand for no words, so using them again is no repetition.
         let mut recent: Vec<u32> = ids.into_iter().filter(|&id| self.vocabulary.kind(id) == TokenKind::Text).collect();
-        let mut first_token = None;
+        let (mut first_token, mut said) = (None, String::new());
         for left in (1..=limit).rev() {
             let few = grammar.few(&state, left);
             let token = if let Some([only]) = few.as_deref() {
@@ -317,9 +321,10 @@ impl GgufBrain {
                 break;
             }
             let in_tag = state.in_tag();
-            let text = grammar.advance(&mut state, token);
-            if !text.is_empty() {
-                turn.emit(Token::Text(text))?;
+            said.push_str(&grammar.advance(&mut state, token));
+            // What the grammar says before the model has been asked is no answer yet.
+            if first_token.is_some() && !said.is_empty() {
+                turn.emit(Token::Text(std::mem::take(&mut said)))?;
             }
             if !in_tag {
                 recent.push(token);
@@ -340,13 +345,4 @@ impl Engine<Brain> for GgufBrain {
 
 fn name(model: &Path) -> String {
     model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-fn warn_of_threads(threads: Option<usize>) {
-    let set = std::env::var("CANDLE_NUM_THREADS").ok().and_then(|set| set.parse().ok());
-    if let Some(threads) = threads.filter(|threads| set != Some(*threads)) {
-        warn!(
-            "`threads = {threads}` has no effect here: start with CANDLE_NUM_THREADS={threads} RAYON_NUM_THREADS={threads}"
-        );
-    }
 }

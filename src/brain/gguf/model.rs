@@ -87,7 +87,8 @@ mod tests {
         for (ours, theirs) in run(&ours).iter().zip(&run(&theirs)) {
             let spread = theirs.iter().map(|logit| logit * logit).sum::<f32>().sqrt();
             let difference = ours.iter().zip(theirs).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
-            assert!(difference < 0.02 * spread, "{difference} of {spread}");
+            // Both round activations to eight bits, in blocks of different sizes; ours keep keys and values in 16 bits.
+            assert!(difference < 0.04 * spread, "{difference} of {spread}");
         }
     }
 
