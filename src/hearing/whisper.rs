@@ -13,7 +13,6 @@ use std::{
 };
 
 use bevy::{log::debug, prelude::Entity};
-use candle_core::{Device, Tensor};
 use ferrous_opencc::{OpenCC, config::BuiltinConfig};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +53,8 @@ pub struct WhisperConfig {
     pub no_speech: f32,
     /// The mean log-probability under which words are unlikely.
     pub confidence: f32,
+    /// How many threads to compute with; one a core by default, at most four.
+    pub threads: Option<usize>,
     /// The longest utterance, in seconds; what is said after is not heard.
     pub longest: f64,
 }
@@ -67,9 +68,15 @@ impl Default for WhisperConfig {
             prompt: String::new(),
             no_speech: 0.6,
             confidence: -1.0,
+            threads: None,
             longest: 1800.0,
         }
     }
+}
+
+/// The matrices of an utterance are small: more threads would wait for each other.
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
 }
 
 /// The characters that Chinese is written in.
@@ -121,10 +128,11 @@ impl WhisperEars {
             Script::Traditional => Some(BuiltinConfig::S2t),
             Script::AsHeard => None,
         };
+        let threads = config.threads.unwrap_or_else(default_threads);
         let script = script.map(OpenCC::from_config).transpose().map_err(HearingError::text)?;
         Ok(Self {
             preface: tokens.preface(&config.prompt, shapes.max_target_positions / 4)?,
-            model: Model::load(&config.model.join("model.safetensors"), &shapes)?,
+            model: Model::load(&config.model.join("model.safetensors"), &shapes, threads)?,
             mel: LogMel::new(shapes.num_mel_bins),
             config: config.clone(),
             utterances: HashMap::new(),
@@ -184,15 +192,10 @@ impl WhisperEars {
         let begun = Instant::now();
         let frames = (speech.len().div_ceil(HOP) + TAIL).next_multiple_of(2).min(FRAMES);
         let mel = self.mel.spectrogram(speech, frames);
-        let mel =
-            Tensor::from_vec(mel, (self.shapes.num_mel_bins, frames), &Device::Cpu).map_err(HearingError::from)?;
         let mel_time = begun.elapsed();
-        let states = {
-            let mut check = || check().map_err(Stopped::By);
-            self.model.hear(&mel, &mut check).map_err(Stopped::into_error)?
-        };
+        let states = self.model.hear(&mel, check)?;
         let encoder_time = begun.elapsed() - mel_time;
-        let mut memory = self.model.decoder.listen(&states).map_err(HearingError::from)?;
+        let mut memory = self.model.decoder.listen(&states);
         let greedy = Greedy { decoder: &self.model.decoder, tokens: &self.tokens, shapes: &self.shapes };
         let seconds = speech.len() as f64 / f64::from(RATE);
         let decoded = greedy.decode(&mut memory, &self.preface, language, seconds, check)?;
@@ -253,24 +256,9 @@ enum Stopped<E> {
     Failed(HearingError),
 }
 
-impl<E: From<HearingError>> Stopped<E> {
-    fn into_error(self) -> E {
-        match self {
-            Self::By(error) => error,
-            Self::Failed(error) => error.into(),
-        }
-    }
-}
-
 impl<E> From<HearingError> for Stopped<E> {
     fn from(error: HearingError) -> Self {
         Self::Failed(error)
-    }
-}
-
-impl<E> From<candle_core::Error> for Stopped<E> {
-    fn from(error: candle_core::Error) -> Self {
-        Self::Failed(error.into())
     }
 }
 

@@ -55,17 +55,17 @@ impl Greedy<'_> {
         let only_start = [self.tokens.start];
         // A preface would bias the choice of language, so that is made without it.
         if languages.len() > 1 && language.is_none() && !preface.is_empty() {
-            language = Some(self.likeliest_language(&self.step(&only_start, memory)?));
+            language = Some(self.likeliest_language(&self.decoder.forward(&only_start, memory)));
             memory.rewind();
         }
         let opening: Vec<u32> = preface.iter().copied().chain(only_start).collect();
-        let mut logits = self.step(&opening, memory)?;
+        let mut logits = self.decoder.forward(&opening, memory);
         let no_speech = probability(&logits, self.tokens.no_speech);
         if languages.len() > 1 && language.is_none() {
             language = Some(self.likeliest_language(&logits));
         }
         check()?;
-        logits = self.step(&self.tokens.task(language.map(|index| languages[index].1)), memory)?;
+        logits = self.decoder.forward(&self.tokens.task(language.map(|index| languages[index].1)), memory);
 
         let room = self.decoder.capacity() - memory.tokens();
         let limit = ((seconds * IMPOSSIBLE + AT_LEAST) as usize).min(room);
@@ -88,15 +88,10 @@ impl Greedy<'_> {
                 break;
             }
             check()?;
-            logits = self.step(&[token], memory)?;
+            logits = self.decoder.forward(&[token], memory);
         }
         decoded.confidence = confidence / (decoded.tokens.len() + 1) as f32;
         Ok(decoded)
-    }
-
-    fn step(&self, tokens: &[u32], memory: &mut Memory) -> Result<Vec<f32>, HearingError> {
-        let states = self.decoder.forward(tokens, memory)?;
-        Ok(self.decoder.logits(&states, tokens.len() - 1)?)
     }
 
     fn likeliest_language(&self, logits: &[f32]) -> usize {

@@ -1,19 +1,20 @@
 //! The network: an audio encoder and a text decoder (Radford et al. 2022), for one utterance at a time.
 //!
-//! Activations are `[positions, width]` without a batch dimension. The encoder runs over the audio there is, not over the
-//! thirty seconds it was trained on: its positions are narrowed with the input. Weights are f32 throughout: eight bits
-//! make a token four times as fast at best, but candle's eight-bit kernels wait for one another in a spinning
-//! barrier, and on busy cores (a renderer, a game) the same token takes four times as long.
+//! Activations are rows of `width` floats, one a position. The encoder runs over the audio there is, not over the thirty
+//! seconds it was trained on. Weights are held in eight bits, and computed with by our own [kernels](crate::kernels).
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use candle_core::{D, DType, Device, Module, Result, Tensor};
-use candle_nn::{Conv1d, Conv1dConfig, LayerNorm, Linear, VarBuilder, conv1d, kv_cache::KvCache, layer_norm, ops};
+use candle_core::{DType, Device, Result as CandleResult};
+use candle_nn::VarBuilder;
 use serde::Deserialize;
 
-use crate::hearing::HearingError;
+use crate::{
+    hearing::HearingError,
+    kernels::{Activations, KvCache, Mask, Matrix, Pool, Product, attention, gelu, layer_norm, multiply},
+};
 
-const EPSILON: f64 = 1e-5;
+const EPSILON: f32 = 1e-5;
 /// Positions that the decoder is given at least: 10 s. It was trained on thirty, and takes the silence after the last word
 /// for the end: with half a second of it, it went in circles in 8 of 32 short clips.
 const AT_LEAST: usize = 500;
@@ -59,10 +60,13 @@ impl Shapes {
     ///
     /// # Errors
     /// The reason, for the person.
-    pub fn check(&self) -> std::result::Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         let heads = [self.encoder_attention_heads, self.decoder_attention_heads];
         if heads.iter().any(|heads| *heads == 0 || !self.d_model.is_multiple_of(*heads)) {
             return Err(format!("a width of {} does not divide among {heads:?} heads", self.d_model));
+        }
+        if !self.d_model.is_multiple_of(32) {
+            return Err(format!("a width of {} is not a multiple of 32", self.d_model));
         }
         let sizes = [self.d_model, self.num_mel_bins, self.vocab_size, self.encoder_layers, self.decoder_layers];
         if sizes.contains(&0) || self.max_source_positions < 1500 || self.max_target_positions < 64 {
@@ -74,279 +78,386 @@ impl Shapes {
 
 /// A loaded Whisper.
 pub struct Model {
-    /// Speech → states.
     encoder: Encoder,
     /// States and tokens → logits.
     pub decoder: Decoder,
     /// The encoder's states of [`AT_LEAST`] positions of silence.
-    silence: Tensor,
+    silence: Vec<f32>,
 }
 
 impl Model {
-    /// Loads `model.safetensors`.
+    /// Loads `model.safetensors`, to compute with `threads` threads.
     ///
     /// # Errors
     /// [`HearingError::Model`] when the file is missing, damaged, or of other shapes.
-    pub fn load(path: &Path, shapes: &Shapes) -> std::result::Result<Self, HearingError> {
+    pub fn load(path: &Path, shapes: &Shapes, threads: usize) -> Result<Self, HearingError> {
         let failed = |reason: String| HearingError::Model { path: path.into(), reason };
         let file = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
         let weights = VarBuilder::from_buffered_safetensors(file, DType::F32, &Device::Cpu);
         let weights = weights.map_err(|error| failed(error.to_string()))?.pp("model");
+        let pool = Arc::new(Pool::new(threads));
         let load = || {
-            let encoder = Encoder::load(weights.pp("encoder"), shapes)?;
-            let silence = Tensor::full(SILENCE, (shapes.num_mel_bins, 2 * AT_LEAST), &Device::Cpu)?;
-            let silence = encoder.forward(&silence, &mut || Ok::<(), candle_core::Error>(()))?;
-            Ok(Self { encoder, decoder: Decoder::load(weights.pp("decoder"), shapes)?, silence })
+            let encoder = Encoder::load(weights.pp("encoder"), shapes, pool.clone())?;
+            Ok((encoder, Decoder::load(weights.pp("decoder"), shapes, pool.clone())?))
         };
-        load().map_err(|error: candle_core::Error| failed(error.to_string()))
+        let (encoder, decoder) = load().map_err(|error: candle_core::Error| failed(error.to_string()))?;
+        let silence = vec![SILENCE; shapes.num_mel_bins * 2 * AT_LEAST];
+        let silence = encoder.forward(&silence, &mut || Ok::<(), HearingError>(()))?;
+        Ok(Self { encoder, decoder, silence })
     }
 
     /// A spectrogram `[bins, frames]` → states `[positions, width]`, followed by those of silence if they are few: these
-    /// cost the encoder nothing, for they are the same each time.
-    pub fn hear<E: From<candle_core::Error>>(
-        &self,
-        mel: &Tensor,
-        check: &mut dyn FnMut() -> std::result::Result<(), E>,
-    ) -> std::result::Result<Tensor, E> {
-        let states = self.encoder.forward(mel, check)?;
-        let heard = states.dim(0)?;
-        if heard >= AT_LEAST {
-            return Ok(states);
+    /// cost the encoder nothing, for they are the same each time. `check` runs between layers and may end it.
+    pub fn hear<E>(&self, mel: &[f32], check: &mut dyn FnMut() -> Result<(), E>) -> Result<Vec<f32>, E> {
+        let mut states = self.encoder.forward(mel, check)?;
+        if states.len() < self.silence.len() {
+            states.extend_from_slice(&self.silence[states.len()..]);
         }
-        Ok(Tensor::cat(&[&states, &self.silence.narrow(0, heard, AT_LEAST - heard)?], 0)?)
+        Ok(states)
     }
 }
 
-/// Stored linear layers of shape `(outputs, inputs)`, one after the other in a single one; a missing bias is zero.
-fn linear(weights: &VarBuilder, names: &[&str], shape: (usize, usize)) -> Result<Linear> {
-    let part = |name: &&str| {
-        let weights = weights.pp(name);
-        let bias = if weights.contains_tensor("bias") {
-            weights.get(shape.0, "bias")?
-        } else {
-            Tensor::zeros(shape.0, weights.dtype(), weights.device())?
-        };
-        Ok((weights.get(shape, "weight")?, bias))
-    };
-    let (weight, bias): (Vec<_>, Vec<_>) = names.iter().map(part).collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    Ok(Linear::new(Tensor::cat(&weight, 0)?, Some(Tensor::cat(&bias, 0)?)))
+/// A matrix, packed, and its bias.
+struct Linear {
+    weight: Matrix,
+    bias: Vec<f32>,
 }
 
-/// Multi-head attention.
+impl Linear {
+    /// A stored layer of shape `(outputs, inputs)`; a missing bias is zero.
+    fn load(weights: VarBuilder, (outputs, inputs): (usize, usize)) -> CandleResult<Self> {
+        let weight = weights.get((outputs, inputs), "weight")?.flatten_all()?.to_vec1::<f32>()?;
+        let bias =
+            if weights.contains_tensor("bias") { vector(&weights, "bias", outputs)? } else { vec![0.0; outputs] };
+        Ok(Self { weight: Matrix::quantise(outputs, inputs, &weight), bias })
+    }
+
+    fn to<'a>(&'a self, out: &'a mut [f32]) -> Product<'a> {
+        Product::new(&self.weight, out).bias(&self.bias)
+    }
+
+    fn outputs(&self) -> usize {
+        self.weight.rows()
+    }
+}
+
+fn vector(weights: &VarBuilder, name: &str, length: usize) -> CandleResult<Vec<f32>> {
+    weights.get(length, name)?.to_vec1()
+}
+
+/// What the layers of one side share while they compute.
+struct Desk<'a> {
+    pool: &'a Pool,
+    quantised: Activations,
+}
+
+impl Desk<'_> {
+    /// Applies layers with the same input, rows of their width.
+    fn multiply(&mut self, width: usize, input: &[f32], products: &mut [Product]) {
+        self.quantised.quantise(self.pool.path(), width, input);
+        multiply(self.pool, &self.quantised, products);
+    }
+}
+
+struct Norm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Norm {
+    fn load(weights: VarBuilder, width: usize) -> CandleResult<Self> {
+        Ok(Self { weight: vector(&weights, "weight", width)?, bias: vector(&weights, "bias", width)? })
+    }
+
+    fn forward(&self, pool: &Pool, x: &[f32]) -> Vec<f32> {
+        let mut normed = vec![0.0; x.len()];
+        layer_norm(pool, x, &self.weight, &self.bias, EPSILON, &mut normed);
+        normed
+    }
+}
+
+/// Multi-head attention with the norm before it; the residual is included.
 struct Attention {
+    norm: Norm,
     query: Linear,
-    key_value: Linear,
+    key: Linear,
+    value: Linear,
     output: Linear,
     heads: usize,
 }
 
 impl Attention {
-    fn load(weights: VarBuilder, width: usize, heads: usize) -> Result<Self> {
+    fn load(norm: VarBuilder, weights: VarBuilder, width: usize, heads: usize) -> CandleResult<Self> {
+        let linear = |name| Linear::load(weights.pp(name), (width, width));
         Ok(Self {
-            query: linear(&weights, &["q_proj"], (width, width))?,
-            key_value: linear(&weights, &["k_proj", "v_proj"], (width, width))?,
-            output: linear(&weights, &["out_proj"], (width, width))?,
+            norm: Norm::load(norm, width)?,
+            query: linear("q_proj")?,
+            key: linear("k_proj")?,
+            value: linear("v_proj")?,
+            output: linear("out_proj")?,
             heads,
         })
     }
 
-    /// `[positions, width]` → `[heads, positions, width / heads]`.
-    fn split(&self, x: &Tensor) -> Result<Tensor> {
-        let (positions, width) = x.dims2()?;
-        x.reshape((positions, self.heads, width / self.heads))?.transpose(0, 1)?.contiguous()
+    fn width(&self) -> usize {
+        self.query.outputs()
     }
 
-    fn keys_and_values(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let both = self.key_value.forward(x)?;
-        let width = both.dim(D::Minus1)? / 2;
-        Ok((self.split(&both.narrow(1, 0, width)?)?, self.split(&both.narrow(1, width, width)?)?))
+    /// An empty cache of keys and values.
+    fn cache(&self) -> KvCache {
+        KvCache::new(self.heads, self.width() / self.heads)
     }
 
-    fn forward(&self, x: &Tensor, keys: &Tensor, values: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let (positions, width) = x.dims2()?;
-        let scale = ((width / self.heads) as f64).powf(-0.5);
-        let queries = self.split(&(self.query.forward(x)? * scale)?)?;
-        let mut scores = queries.matmul(&keys.transpose(1, 2)?)?;
-        if let Some(mask) = mask {
-            scores = scores.broadcast_add(mask)?;
-        }
-        let mixed = ops::softmax_last_dim(&scores)?.matmul(values)?;
-        self.output.forward(&mixed.transpose(0, 1)?.contiguous()?.reshape((positions, width))?)
+    /// Keys and values of states that others look at.
+    fn listen(&self, desk: &mut Desk, states: &[f32]) -> KvCache {
+        let (mut keys, mut values) = (vec![0.0; states.len()], vec![0.0; states.len()]);
+        desk.multiply(self.width(), states, &mut [self.key.to(&mut keys), self.value.to(&mut values)]);
+        let mut cache = self.cache();
+        cache.append(desk.pool.path(), &keys, &values);
+        cache
+    }
+
+    /// Looks at itself: what `cache` holds and the new rows, which are added to it.
+    fn look_at_self(&self, desk: &mut Desk, x: &mut [f32], cache: &mut KvCache, mask: Mask) {
+        let normed = self.norm.forward(desk.pool, x);
+        let [mut query, mut keys, mut values] = [(); 3].map(|()| vec![0.0; x.len()]);
+        let mut products = [self.query.to(&mut query), self.key.to(&mut keys), self.value.to(&mut values)];
+        desk.multiply(self.width(), &normed, &mut products);
+        cache.append(desk.pool.path(), &keys, &values);
+        self.mix(desk, x, &query, cache, mask);
+    }
+
+    /// Looks at what [`Attention::listen`] made.
+    fn look_at(&self, desk: &mut Desk, x: &mut [f32], cache: &KvCache) {
+        let normed = self.norm.forward(desk.pool, x);
+        let mut query = vec![0.0; x.len()];
+        desk.multiply(self.width(), &normed, &mut [self.query.to(&mut query)]);
+        self.mix(desk, x, &query, cache, Mask::None);
+    }
+
+    fn mix(&self, desk: &mut Desk, x: &mut [f32], query: &[f32], cache: &KvCache, mask: Mask) {
+        let scale = ((self.width() / self.heads) as f32).sqrt().recip();
+        let mut mixed = vec![0.0; query.len()];
+        attention(desk.pool, cache, self.heads, scale, mask, query, &mut mixed);
+        desk.multiply(self.width(), &mixed, &mut [self.output.to(x).add()]);
     }
 }
 
-/// The two linear layers that end a block, with their norm; the residual is included.
+/// The two linear layers that end a block, with the norm before them; the residual is included.
 struct FeedForward {
-    norm: LayerNorm,
+    norm: Norm,
     up: Linear,
     down: Linear,
 }
 
 impl FeedForward {
-    fn load(weights: &VarBuilder, width: usize) -> Result<Self> {
+    fn load(weights: &VarBuilder, width: usize) -> CandleResult<Self> {
         Ok(Self {
-            norm: layer_norm(width, EPSILON, weights.pp("final_layer_norm"))?,
-            up: linear(weights, &["fc1"], (4 * width, width))?,
-            down: linear(weights, &["fc2"], (width, 4 * width))?,
+            norm: Norm::load(weights.pp("final_layer_norm"), width)?,
+            up: Linear::load(weights.pp("fc1"), (4 * width, width))?,
+            down: Linear::load(weights.pp("fc2"), (width, 4 * width))?,
         })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x + self.down.forward(&self.up.forward(&self.norm.forward(x)?)?.gelu_erf()?)?
+    fn forward(&self, desk: &mut Desk, x: &mut [f32]) {
+        let width = self.down.outputs();
+        let normed = self.norm.forward(desk.pool, x);
+        let mut inner = vec![0.0; 4 * x.len()];
+        desk.multiply(width, &normed, &mut [self.up.to(&mut inner)]);
+        gelu(desk.pool, &mut inner);
+        desk.multiply(4 * width, &inner, &mut [self.down.to(x).add()]);
+    }
+}
+
+/// A convolution over three positions with one of padding at either end, as a matrix that is applied to three rows at once.
+struct Convolution {
+    linear: Linear,
+    inputs: usize,
+    stride: usize,
+}
+
+impl Convolution {
+    fn load(weights: VarBuilder, inputs: usize, outputs: usize, stride: usize) -> CandleResult<Self> {
+        let stored = weights.get((outputs, inputs, 3), "weight")?.flatten_all()?.to_vec1::<f32>()?;
+        let columns = Self::columns(inputs);
+        let mut weight = vec![0.0; outputs * columns];
+        for (stored, row) in stored.chunks_exact(3 * inputs).zip(weight.chunks_exact_mut(columns)) {
+            for (input, taps) in stored.chunks_exact(3).enumerate() {
+                taps.iter().enumerate().for_each(|(at, tap)| row[at * inputs + input] = *tap);
+            }
+        }
+        let bias = vector(&weights, "bias", outputs)?;
+        Ok(Self { linear: Linear { weight: Matrix::quantise(outputs, columns, &weight), bias }, inputs, stride })
+    }
+
+    /// Three rows, filled with zeros to what the kernels take.
+    fn columns(inputs: usize) -> usize {
+        (3 * inputs).next_multiple_of(32)
+    }
+
+    /// Rows of `inputs` → rows of `outputs`, one for each `stride` of them.
+    fn forward(&self, desk: &mut Desk, x: &[f32]) -> Vec<f32> {
+        let (positions, columns) = (x.len() / self.inputs, Self::columns(self.inputs));
+        let count = positions.div_ceil(self.stride);
+        let mut windows = vec![0.0; count * columns];
+        for (at, window) in windows.chunks_exact_mut(columns).enumerate() {
+            for (tap, place) in window.chunks_exact_mut(self.inputs).take(3).enumerate() {
+                let position = (at * self.stride + tap).checked_sub(1).filter(|position| *position < positions);
+                if let Some(position) = position {
+                    place.copy_from_slice(&x[position * self.inputs..][..self.inputs]);
+                }
+            }
+        }
+        let mut out = vec![0.0; count * self.linear.outputs()];
+        desk.multiply(columns, &windows, &mut [self.linear.to(&mut out)]);
+        gelu(desk.pool, &mut out);
+        out
     }
 }
 
 /// The audio side.
-pub struct Encoder {
-    convolutions: [Conv1d; 2],
-    positions: Tensor,
-    layers: Vec<(LayerNorm, Attention, FeedForward)>,
-    norm: LayerNorm,
+struct Encoder {
+    pool: Arc<Pool>,
+    convolutions: [Convolution; 2],
+    positions: Vec<f32>,
+    layers: Vec<(Attention, FeedForward)>,
+    norm: Norm,
 }
 
 impl Encoder {
-    fn load(weights: VarBuilder, shapes: &Shapes) -> Result<Self> {
+    fn load(weights: VarBuilder, shapes: &Shapes, pool: Arc<Pool>) -> CandleResult<Self> {
         let width = shapes.d_model;
-        let convolution = |inputs, stride, name| {
-            let config = Conv1dConfig { padding: 1, stride, ..Default::default() };
-            conv1d(inputs, width, 3, config, weights.pp(name))
-        };
         let layer = |index| {
             let weights = weights.pp("layers").pp(index);
+            let (norm, attention) = (weights.pp("self_attn_layer_norm"), weights.pp("self_attn"));
             Ok((
-                layer_norm(width, EPSILON, weights.pp("self_attn_layer_norm"))?,
-                Attention::load(weights.pp("self_attn"), width, shapes.encoder_attention_heads)?,
+                Attention::load(norm, attention, width, shapes.encoder_attention_heads)?,
                 FeedForward::load(&weights, width)?,
             ))
         };
+        let positions = weights.get((shapes.max_source_positions, width), "embed_positions.weight")?;
         Ok(Self {
-            convolutions: [convolution(shapes.num_mel_bins, 1, "conv1")?, convolution(width, 2, "conv2")?],
-            positions: weights.get((shapes.max_source_positions, width), "embed_positions.weight")?,
-            layers: (0..shapes.encoder_layers).map(layer).collect::<Result<_>>()?,
-            norm: layer_norm(width, EPSILON, weights.pp("layer_norm"))?,
+            pool,
+            convolutions: [
+                Convolution::load(weights.pp("conv1"), shapes.num_mel_bins, width, 1)?,
+                Convolution::load(weights.pp("conv2"), width, width, 2)?,
+            ],
+            positions: positions.flatten_all()?.to_vec1()?,
+            layers: (0..shapes.encoder_layers).map(layer).collect::<CandleResult<_>>()?,
+            norm: Norm::load(weights.pp("layer_norm"), width)?,
         })
     }
 
-    /// A spectrogram `[bins, frames]` → states `[frames / 2, width]`; `check` runs between layers and may end it.
-    pub fn forward<E: From<candle_core::Error>>(
-        &self,
-        mel: &Tensor,
-        check: &mut dyn FnMut() -> std::result::Result<(), E>,
-    ) -> std::result::Result<Tensor, E> {
-        let mut x = mel.unsqueeze(0)?;
-        for convolution in &self.convolutions {
-            x = convolution.forward(&x)?.gelu_erf()?;
-        }
-        let x = x.squeeze(0)?.t()?.contiguous()?;
-        let mut x = (&x + self.positions.narrow(0, 0, x.dim(0)?)?)?;
-        for (norm, attention, feed_forward) in &self.layers {
+    /// A spectrogram `[bins, frames]` → states `[frames / 2, width]`.
+    fn forward<E>(&self, mel: &[f32], check: &mut dyn FnMut() -> Result<(), E>) -> Result<Vec<f32>, E> {
+        let mut desk = Desk { pool: &self.pool, quantised: Activations::new() };
+        let [first, second] = &self.convolutions;
+        let frames = mel.len() / first.inputs;
+        let across: Vec<f32> =
+            (0..frames).flat_map(|frame| (0..first.inputs).map(move |bin| mel[bin * frames + frame])).collect();
+        let x = first.forward(&mut desk, &across);
+        let mut x = second.forward(&mut desk, &x);
+        x.iter_mut().zip(&self.positions).for_each(|(x, position)| *x += position);
+        for (attention, feed_forward) in &self.layers {
             check()?;
-            let normed = norm.forward(&x)?;
-            let (keys, values) = attention.keys_and_values(&normed)?;
-            x = feed_forward.forward(&(x + attention.forward(&normed, &keys, &values, None)?)?)?;
+            attention.look_at_self(&mut desk, &mut x, &mut attention.cache(), Mask::None);
+            feed_forward.forward(&mut desk, &mut x);
         }
-        Ok(self.norm.forward(&x)?)
+        Ok(self.norm.forward(&self.pool, &x))
     }
 }
 
 struct DecoderLayer {
-    self_norm: LayerNorm,
-    self_attention: Attention,
-    cross_norm: LayerNorm,
-    cross_attention: Attention,
+    said: Attention,
+    audio: Attention,
     feed_forward: FeedForward,
 }
 
 /// The text side.
 pub struct Decoder {
-    embedding: Tensor,
-    positions: Tensor,
+    pool: Arc<Pool>,
+    embedding: Matrix,
+    positions: Vec<f32>,
     layers: Vec<DecoderLayer>,
-    norm: LayerNorm,
-    output: Linear,
+    norm: Norm,
 }
 
 /// What the decoder remembers of one window: the audio's keys and values, and those of the tokens so far.
 pub struct Memory {
-    audio: Vec<(Tensor, Tensor)>,
+    audio: Vec<KvCache>,
     said: Vec<KvCache>,
 }
 
 impl Memory {
     /// How many tokens have been taken in.
     pub fn tokens(&self) -> usize {
-        self.said.first().map_or(0, |cache| cache.k_cache().current_seq_len())
+        self.said.first().map_or(0, KvCache::len)
     }
 
     /// Forgets the tokens, keeps the audio.
     pub fn rewind(&mut self) {
-        self.said.iter_mut().for_each(KvCache::reset);
+        self.said.iter_mut().for_each(|cache| cache.truncate(0));
     }
 }
 
 impl Decoder {
-    fn load(weights: VarBuilder, shapes: &Shapes) -> Result<Self> {
+    fn load(weights: VarBuilder, shapes: &Shapes, pool: Arc<Pool>) -> CandleResult<Self> {
         let (width, heads) = (shapes.d_model, shapes.decoder_attention_heads);
         let layer = |index| {
             let weights = weights.pp("layers").pp(index);
+            let attention = |norm, name| Attention::load(weights.pp(norm), weights.pp(name), width, heads);
             Ok(DecoderLayer {
-                self_norm: layer_norm(width, EPSILON, weights.pp("self_attn_layer_norm"))?,
-                self_attention: Attention::load(weights.pp("self_attn"), width, heads)?,
-                cross_norm: layer_norm(width, EPSILON, weights.pp("encoder_attn_layer_norm"))?,
-                cross_attention: Attention::load(weights.pp("encoder_attn"), width, heads)?,
+                said: attention("self_attn_layer_norm", "self_attn")?,
+                audio: attention("encoder_attn_layer_norm", "encoder_attn")?,
                 feed_forward: FeedForward::load(&weights, width)?,
             })
         };
-        let embedding = weights.get((shapes.vocab_size, width), "embed_tokens.weight")?;
+        let embedding = weights.get((shapes.vocab_size, width), "embed_tokens.weight")?.flatten_all()?;
+        let positions = weights.get((shapes.max_target_positions, width), "embed_positions.weight")?;
         Ok(Self {
-            positions: weights.get((shapes.max_target_positions, width), "embed_positions.weight")?,
-            layers: (0..shapes.decoder_layers).map(layer).collect::<Result<_>>()?,
-            norm: layer_norm(width, EPSILON, weights.pp("layer_norm"))?,
-            output: Linear::new(embedding.clone(), None),
-            embedding,
+            pool,
+            embedding: Matrix::quantise(shapes.vocab_size, width, &embedding.to_vec1::<f32>()?),
+            positions: positions.flatten_all()?.to_vec1()?,
+            layers: (0..shapes.decoder_layers).map(layer).collect::<CandleResult<_>>()?,
+            norm: Norm::load(weights.pp("layer_norm"), width)?,
         })
     }
 
     /// How many tokens fit, prompt included.
     pub fn capacity(&self) -> usize {
-        self.positions.dims()[0]
+        self.positions.len() / self.embedding.columns()
     }
 
     /// Takes in what the encoder made of a window.
-    pub fn listen(&self, states: &Tensor) -> Result<Memory> {
-        let audio = self.layers.iter().map(|layer| layer.cross_attention.keys_and_values(states));
-        let said = self.layers.iter().map(|_| KvCache::new(1, self.capacity())).collect();
-        Ok(Memory { audio: audio.collect::<Result<_>>()?, said })
-    }
-
-    /// Takes in tokens after those in `memory`; gives the states of their positions, `[tokens, width]`.
-    pub fn forward(&self, tokens: &[u32], memory: &mut Memory) -> Result<Tensor> {
-        let (before, count) = (memory.tokens(), tokens.len());
-        let device = self.embedding.device();
-        let embedded = self.embedding.index_select(&Tensor::new(tokens, device)?, 0)?;
-        let mut x = (embedded + self.positions.narrow(0, before, count)?)?;
-        let mask = if count > 1 { Some(causal(before, count, device)?) } else { None };
-        for ((layer, (audio_keys, audio_values)), said) in self.layers.iter().zip(&memory.audio).zip(&mut memory.said) {
-            let normed = layer.self_norm.forward(&x)?;
-            let (keys, values) = layer.self_attention.keys_and_values(&normed)?;
-            let (keys, values) = said.append(&keys, &values)?;
-            x = (x + layer.self_attention.forward(&normed, &keys, &values, mask.as_ref())?)?;
-            let normed = layer.cross_norm.forward(&x)?;
-            x = (x + layer.cross_attention.forward(&normed, audio_keys, audio_values, None)?)?;
-            x = layer.feed_forward.forward(&x)?;
+    pub fn listen(&self, states: &[f32]) -> Memory {
+        let mut desk = Desk { pool: &self.pool, quantised: Activations::new() };
+        Memory {
+            audio: self.layers.iter().map(|layer| layer.audio.listen(&mut desk, states)).collect(),
+            said: self.layers.iter().map(|layer| layer.said.cache()).collect(),
         }
-        self.norm.forward(&x)
     }
 
-    /// The logits over the vocabulary for the state at one position of [`Decoder::forward`]'s result.
-    pub fn logits(&self, states: &Tensor, position: usize) -> Result<Vec<f32>> {
-        self.output.forward(&states.narrow(0, position, 1)?)?.squeeze(0)?.to_vec1()
+    /// Takes in tokens after those in `memory`; gives the logits over the vocabulary after the last.
+    ///
+    /// # Panics
+    /// If there is no token, they are more than fit, or one is not of the vocabulary.
+    pub fn forward(&self, tokens: &[u32], memory: &mut Memory) -> Vec<f32> {
+        let width = self.embedding.columns();
+        let mut desk = Desk { pool: &self.pool, quantised: Activations::new() };
+        let mut x = vec![0.0; tokens.len() * width];
+        for (token, row) in tokens.iter().zip(x.chunks_exact_mut(width)) {
+            self.embedding.dequantise_row(*token as usize, row);
+        }
+        let positions = &self.positions[memory.tokens() * width..][..x.len()];
+        x.iter_mut().zip(positions).for_each(|(x, position)| *x += position);
+        for ((layer, audio), said) in self.layers.iter().zip(&memory.audio).zip(&mut memory.said) {
+            layer.said.look_at_self(&mut desk, &mut x, said, Mask::Causal);
+            layer.audio.look_at(&mut desk, &mut x, audio);
+            layer.feed_forward.forward(&mut desk, &mut x);
+        }
+        let last = self.norm.forward(&self.pool, &x[x.len() - width..]);
+        let mut logits = vec![0.0; self.embedding.rows()];
+        desk.multiply(width, &last, &mut [Product::new(&self.embedding, &mut logits)]);
+        logits
     }
-}
-
-/// `[count, before + count]`: zero where a token may look, −∞ at those after it.
-fn causal(before: usize, count: usize, device: &Device) -> Result<Tensor> {
-    let may_look = |row: usize, column: usize| if column <= before + row { 0.0 } else { f32::NEG_INFINITY };
-    let mask = (0..count).flat_map(|row| (0..before + count).map(move |column| may_look(row, column)));
-    Tensor::from_iter(mask, device)?.reshape((count, before + count))
 }
